@@ -1,0 +1,132 @@
+/*
+ * arena: the memory of one message.
+ *
+ * For: everything whose life ends with a message. Pieces are cut from blocks;
+ * a piece larger than a block gets a block of its own. Nothing is freed alone.
+ * Waits: never. Memory: owned by whoever called am_arena_new. Callers: anyone;
+ * an arena belongs to one thread at a time.
+ */
+#include "libauth/base/arena.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK = 4096, ALIGN = 16 };
+
+typedef struct block {
+    struct block *next;
+    size_t size, used;
+    _Alignas(ALIGN) unsigned char data[];
+} block;
+
+struct am_arena {
+    block *first, *current; /* current: the block that small pieces are cut from */
+    size_t cap, used;
+    bool failed;
+};
+
+am_arena *am_arena_new(size_t cap)
+{
+    am_arena *a = calloc(1, sizeof *a);
+    if (a)
+        a->cap = cap;
+    return a;
+}
+
+static block *new_block(am_arena *a, size_t size)
+{
+    block *b = malloc(sizeof *b + size);
+    if (!b)
+        return NULL;
+    b->size = size;
+    b->used = 0;
+    b->next = NULL;
+    if (!a->first) {
+        a->first = a->current = b;
+    } else {
+        b->next = a->current->next;
+        a->current->next = b;
+        if (size == BLOCK)
+            a->current = b;
+    }
+    return b;
+}
+
+void *am_arena_alloc(am_arena *a, size_t n)
+{
+    if (n == 0)
+        n = 1;
+    if (n > SIZE_MAX - BLOCK || (a->cap && n > a->cap - a->used)) {
+        a->failed = true;
+        return NULL;
+    }
+    size_t need = (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    block *b = a->current;
+    if (!b || need > b->size - b->used)
+        b = new_block(a, need > BLOCK / 2 ? need : BLOCK);
+    if (!b) {
+        a->failed = true;
+        return NULL;
+    }
+    void *p = b->data + b->used;
+    b->used += need;
+    a->used += n;
+    return memset(p, 0, n);
+}
+
+void *am_arena_array(am_arena *a, size_t count, size_t size)
+{
+    if (size && count > SIZE_MAX / size) {
+        a->failed = true;
+        return NULL;
+    }
+    return am_arena_alloc(a, count * size);
+}
+
+char *am_arena_copy(am_arena *a, const void *p, size_t n)
+{
+    char *s = n < SIZE_MAX ? am_arena_alloc(a, n + 1) : NULL;
+    if (s && n)
+        memcpy(s, p, n);
+    return s;
+}
+
+bool am_arena_failed(const am_arena *a)
+{
+    return a->failed;
+}
+
+size_t am_arena_used(const am_arena *a)
+{
+    return a->used;
+}
+
+void am_arena_reset(am_arena *a)
+{
+    block *keep = NULL;
+    for (block *b = a->first, *next; b; b = next) {
+        next = b->next;
+        if (!keep && b->size == BLOCK) {
+            keep = b;
+            keep->next = NULL;
+            keep->used = 0;
+        } else {
+            free(b);
+        }
+    }
+    a->first = a->current = keep;
+    a->used = 0;
+    a->failed = false;
+}
+
+void am_arena_free(am_arena *a)
+{
+    if (!a)
+        return;
+    for (block *b = a->first, *next; b; b = next) {
+        next = b->next;
+        free(b);
+    }
+    free(a);
+}

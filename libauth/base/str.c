@@ -1,0 +1,211 @@
+/*
+ * str: ranges of octets and growing text.
+ *
+ * For: every string in the house; nothing from outside is trusted to end in
+ * NUL. Waits: never. Memory: ranges own nothing; copies and growing text live
+ * in the caller's arena. Callers: anyone.
+ */
+#include "libauth/base/str.h"
+#include "libauth/base/lex.h"
+
+#include <stdio.h>
+#include <string.h>
+
+am_str am_str_of(const char *c)
+{
+    return (am_str){c, c ? strlen(c) : 0};
+}
+
+am_str am_str_n(const void *p, size_t n)
+{
+    return (am_str){p, n};
+}
+
+am_str am_str_cut(am_str s, size_t from, size_t to)
+{
+    if (to > s.n)
+        to = s.n;
+    if (from > to)
+        from = to;
+    return (am_str){s.p ? s.p + from : NULL, to - from};
+}
+
+bool am_str_eq(am_str a, am_str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+int am_str_icmp(am_str a, am_str b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    for (size_t i = 0; i < n; i++) {
+        int d = (unsigned char)am_lower(a.p[i]) - (unsigned char)am_lower(b.p[i]);
+        if (d)
+            return d;
+    }
+    return (a.n > b.n) - (a.n < b.n);
+}
+
+bool am_str_ieq(am_str a, am_str b)
+{
+    return a.n == b.n && am_str_icmp(a, b) == 0;
+}
+
+bool am_str_is(am_str a, const char *c)
+{
+    return am_str_eq(a, am_str_of(c));
+}
+
+bool am_str_iis(am_str a, const char *c)
+{
+    return am_str_ieq(a, am_str_of(c));
+}
+
+bool am_str_istarts(am_str s, const char *c)
+{
+    size_t n = strlen(c);
+    return s.n >= n && am_str_iis(am_str_cut(s, 0, n), c);
+}
+
+bool am_str_iends(am_str s, am_str tail)
+{
+    return s.n >= tail.n && am_str_ieq(am_str_cut(s, s.n - tail.n, s.n), tail);
+}
+
+size_t am_str_find(am_str s, char c)
+{
+    const char *hit = s.n ? memchr(s.p, c, s.n) : NULL;
+    return hit ? (size_t)(hit - s.p) : s.n;
+}
+
+size_t am_str_rfind(am_str s, char c)
+{
+    for (size_t i = s.n; i > 0; i--)
+        if (s.p[i - 1] == c)
+            return i - 1;
+    return s.n;
+}
+
+am_str am_str_trim(am_str s)
+{
+    while (s.n && am_is(s.p[0], AM_FWS))
+        s.p++, s.n--;
+    while (s.n && am_is(s.p[s.n - 1], AM_FWS))
+        s.n--;
+    return s;
+}
+
+am_str am_str_copy(am_arena *a, am_str s)
+{
+    char *p = am_arena_copy(a, s.p, s.n);
+    return p ? (am_str){p, s.n} : (am_str){NULL, 0};
+}
+
+am_str am_str_lower(am_arena *a, am_str s)
+{
+    char *p = am_arena_copy(a, s.p, s.n);
+    if (!p)
+        return (am_str){NULL, 0};
+    for (size_t i = 0; i < s.n; i++)
+        p[i] = am_lower(p[i]);
+    return (am_str){p, s.n};
+}
+
+am_str am_str_format(am_arena *a, const char *fmt, ...)
+{
+    va_list ap, again;
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    char *p = n < 0 ? NULL : am_arena_alloc(a, (size_t)n + 1);
+    if (p)
+        vsnprintf(p, (size_t)n + 1, fmt, again);
+    va_end(again);
+    return p ? (am_str){p, (size_t)n} : (am_str){NULL, 0};
+}
+
+bool am_str_number(am_str s, unsigned digits, uint64_t *out)
+{
+    uint64_t v = 0;
+    if (s.n == 0 || s.n > digits || s.n > 76)
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        if (!am_is(s.p[i], AM_DIGIT))
+            return false;
+        unsigned d = (unsigned)(s.p[i] - '0');
+        v = v > (UINT64_MAX - d) / 10 ? UINT64_MAX : v * 10 + d;
+    }
+    *out = v;
+    return true;
+}
+
+/* Room for n more octets and a NUL. */
+static bool reserve(am_buf *b, size_t n)
+{
+    if (b->failed || (b->max && (n > b->max || b->n > b->max - n)) || n > SIZE_MAX / 4 - b->n) {
+        b->failed = true;
+        return false;
+    }
+    if (b->p && b->n + n < b->cap)
+        return true;
+    size_t cap = b->cap ? b->cap : 64;
+    while (cap <= b->n + n)
+        cap *= 2;
+    char *p = am_arena_alloc(b->arena, cap);
+    if (!p) {
+        b->failed = true;
+        return false;
+    }
+    if (b->n)
+        memcpy(p, b->p, b->n);
+    b->p = p;
+    b->cap = cap;
+    return true;
+}
+
+void am_buf_add(am_buf *b, const void *p, size_t n)
+{
+    if (!reserve(b, n))
+        return;
+    if (n)
+        memcpy(b->p + b->n, p, n);
+    b->n += n;
+    b->p[b->n] = '\0';
+}
+
+void am_buf_str(am_buf *b, am_str s)
+{
+    am_buf_add(b, s.p, s.n);
+}
+
+void am_buf_cstr(am_buf *b, const char *c)
+{
+    am_buf_add(b, c, strlen(c));
+}
+
+void am_buf_char(am_buf *b, char c)
+{
+    am_buf_add(b, &c, 1);
+}
+
+void am_buf_format(am_buf *b, const char *fmt, ...)
+{
+    va_list ap, again;
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        b->failed = true;
+    else if (reserve(b, (size_t)n)) {
+        vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
+        b->n += (size_t)n;
+    }
+    va_end(again);
+}
+
+am_str am_buf_get(const am_buf *b)
+{
+    return (am_str){b->p ? b->p : "", b->n};
+}

@@ -1,0 +1,42 @@
+/* Mailboxes: the author (From), and the envelope's paths. */
+#ifndef AM_MAIL_ADDRESS_H
+#define AM_MAIL_ADDRESS_H
+
+#include "libauth/mail/header.h"
+
+typedef struct am_mailbox {
+    am_str local;  /* local-part as written, comments and folds gone, quotes kept */
+    am_str domain; /* am_domain_normalise'd; absent: none, or an address literal */
+} am_mailbox;
+
+typedef enum am_author_status {
+    AM_AUTHOR_ONE, /* exactly one author domain (several mailboxes of one domain count as one) */
+    AM_AUTHOR_BAD, /* permerror: none, several fields, several domains, syntax in doubt */
+} am_author_status;
+
+/* Who wrote the message: RFC 5322 3.4, 3.6.2, 4.4, RFC 6854, read as specs 1.5 says. */
+typedef struct am_author {
+    am_author_status status;
+    am_mailbox mailbox; /* the first one; ONE only */
+    const char *reason; /* BAD: a constant in lower case: "no From field", "several From fields",
+                           "several author domains", "malformed From field", "no author domain" */
+} am_author;
+
+/* From all From fields of the header. Never fails otherwise: out of memory is
+ * BAD, "out of memory". */
+am_author am_author_parse(am_arena *a, const am_header *h);
+
+/* All mailboxes of one address-list value, strictly (for Sender, Resent-*,
+ * and as the core of am_author_parse). False: the syntax leaves doubt; `reason`
+ * is a constant. Groups yield their members. At most 1000 mailboxes. */
+bool am_mailbox_list_parse(
+    am_arena *a, am_str value, am_mailbox **list, size_t *n, const char **reason);
+
+/* A path of the SMTP envelope (RFC 5321 4.1.2), with or without <>: source
+ * routes are dropped, the last "@" outside quotes separates. "" and "<>" are
+ * the null path: local and domain absent, true. False: no address. The domain
+ * is normalised where it can be; otherwise it is kept as lower-case text for SPF
+ * to judge. Without "@": only a local-part. */
+bool am_path_parse(am_arena *a, am_str path, am_mailbox *out);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * header: the fields of one message, exactly as they were sent.
+ *
+ * For: signatures (RFC 6376 3.4.1 needs every octet), From (RFC 5322 3.6.2),
+ * Authentication-Results. Waits: never. Memory: the caller's arena. Callers:
+ * message, the methods (reading), tools.
+ */
+#include "libauth/mail/header.h"
+#include "libauth/base/lex.h"
+
+#include <string.h>
+
+static am_field *grow(am_header *h, size_t octets)
+{
+    if (h->failed)
+        return NULL;
+    if ((h->max_fields && h->n >= h->max_fields) ||
+        (h->max_octets && octets > h->max_octets - h->octets)) {
+        h->failed = true;
+        return NULL;
+    }
+    if (h->n == h->cap) {
+        size_t cap = h->cap ? 2 * h->cap : 32;
+        am_field *f = am_arena_array(h->arena, cap, sizeof *f);
+        if (!f) {
+            h->failed = true;
+            return NULL;
+        }
+        if (h->n)
+            memcpy(f, h->field, h->n * sizeof *f);
+        h->field = f;
+        h->cap = cap;
+    }
+    return &h->field[h->n];
+}
+
+static void keep(am_header *h, am_field *f, am_str raw, size_t colon)
+{
+    f->raw = raw;
+    f->name = am_str_cut(raw, 0, colon);
+    while (f->name.n && am_is(f->name.p[f->name.n - 1], AM_WSP))
+        f->name.n--;
+    f->value = am_str_cut(raw, colon + 1, raw.n);
+    h->octets += raw.n;
+    h->n++;
+}
+
+void am_header_add(am_header *h, am_str name, am_str value)
+{
+    size_t folds = 0;
+    for (size_t i = 0; i < value.n; i++)
+        folds += value.p[i] == '\n';
+    size_t n = name.n + 1 + value.n + folds;
+    am_field *f = grow(h, n);
+    char *raw = f ? am_arena_alloc(h->arena, n) : NULL;
+    if (!raw) {
+        h->failed = true;
+        return;
+    }
+    char *o = raw;
+    if (name.n)
+        memcpy(o, name.p, name.n);
+    o += name.n;
+    *o++ = ':';
+    for (size_t i = 0; i < value.n; i++) {
+        bool fold = value.p[i] == '\n' && i + 1 < value.n && am_is(value.p[i + 1], AM_WSP);
+        if (fold && (i == 0 || value.p[i - 1] != '\r'))
+            *o++ = '\r';
+        *o++ = value.p[i];
+    }
+    keep(h, f, am_str_n(raw, (size_t)(o - raw)), name.n);
+}
+
+void am_header_add_raw(am_header *h, am_str raw)
+{
+    am_field *f = grow(h, raw.n);
+    am_str copy = f ? am_str_copy(h->arena, raw) : (am_str){NULL, 0};
+    if (!copy.p)
+        h->failed = true;
+    else
+        keep(h, f, copy, am_str_find(copy, ':'));
+}
+
+size_t am_header_count(const am_header *h, const char *name)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < h->n; i++)
+        n += am_str_iis(h->field[i].name, name);
+    return n;
+}
+
+size_t am_header_find(const am_header *h, const char *name, size_t nth)
+{
+    for (size_t i = 0; i < h->n; i++)
+        if (am_str_iis(h->field[i].name, name) && nth-- == 0)
+            return i;
+    return h->n;
+}
+
+am_str am_unfold(am_arena *a, am_str value)
+{
+    value = am_str_trim(value);
+    char *p = am_arena_alloc(a, value.n + 1);
+    size_t n = 0;
+    if (!p)
+        return (am_str){NULL, 0};
+    for (size_t i = 0; i < value.n; i++)
+        if (!am_is(value.p[i], AM_CRLF))
+            p[n++] = value.p[i];
+    return am_str_n(p, n);
+}
