@@ -1,0 +1,30 @@
+/* Everything that was found out about one message: plain data, no opinion. */
+#ifndef AM_EVIDENCE_H
+#define AM_EVIDENCE_H
+
+#include "libauth/dkim/dkim.h"
+#include "libauth/dmarc/dmarc.h"
+#include "libauth/ident/iprev.h"
+#include "libauth/spf/spf.h"
+
+typedef struct am_evidence {
+    am_ip ip; /* family 0: no address known; SPF and iprev did not run */
+    am_str helo;
+    am_mailbox sender; /* MAIL FROM; null path: domain and local absent */
+    am_str auth_user;  /* absent: not authenticated */
+
+    bool has_iprev, has_spf, has_helo, has_dmarc; /* the method ran */
+    am_iprev_verdict iprev;
+    am_spf_verdict spf; /* of MAIL FROM, or of postmaster@HELO where that is null */
+    bool spf_from_helo; /* MAIL FROM was null */
+    am_spf_verdict helo_spf;
+    const am_dkim_verdict *dkim;
+    size_t dkims, dkims_skipped;
+    am_author author;
+    am_dmarc_verdict dmarc;
+
+    const char *fault;     /* NULL, or what went wrong on our side: "out of memory", ... */
+    const am_trace *trace; /* NULL unless asked for */
+} am_evidence;
+
+#endif

@@ -1,0 +1,21 @@
+/* iprev (RFC 8601 3): does the client's address have a name that leads back to it? */
+#ifndef AM_IDENT_IPREV_H
+#define AM_IDENT_IPREV_H
+
+#include "libauth/base/result.h"
+#include "libauth/dns/context.h"
+
+typedef struct am_iprev_verdict {
+    am_result result;   /* pass, fail, temperror, permerror */
+    am_str name;        /* pass: the name that matches; else the first PTR name, or empty */
+    const char *reason; /* a constant; "" for pass */
+    bool secure;
+} am_iprev_verdict;
+
+/* Asks for the PTR records and does not wait. */
+void am_iprev_start(const am_context *c, const am_ip *ip);
+
+/* May wait. At most 10 names are tried. */
+am_iprev_verdict am_iprev_check(const am_context *c, const am_ip *ip);
+
+#endif

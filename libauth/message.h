@@ -1,0 +1,66 @@
+/* The pipeline of one message: facts go in as they arrive, evidence comes out. */
+#ifndef AM_MESSAGE_H
+#define AM_MESSAGE_H
+
+#include "libauth/authres/authres.h"
+#include "libauth/evidence.h"
+
+typedef struct am_options {
+    am_spf_options spf;
+    am_dkim_options dkim;
+    am_dmarc_options dmarc;
+    am_dns_limits dns;
+    size_t max_memory;        /* octets of a message's arena; 0: 64 MiB */
+    size_t max_fields;        /* header fields; 0: 10000 */
+    size_t max_header_octets; /* 0: 8 MiB */
+    const char *receiver;     /* this host's name, for %{r}; never NULL */
+    bool no_prefetch;         /* ask the DNS only when an answer is waited for */
+    bool explain;             /* keep a trace */
+    int64_t now;              /* 0: the clock */
+} am_options;
+
+typedef struct am_message am_message;
+
+/* `dns` and `o` must outlive the message. NULL: out of memory. Calls come from
+ * one thread at a time; only am_message_finish waits. */
+am_message *am_message_new(am_dns *dns, const am_options *o);
+
+/* The envelope; each may be left out. The client's address: family 0 is "none". */
+void am_message_client(am_message *m, const am_ip *ip);
+void am_message_helo(am_message *m, am_str name);
+void am_message_sender(am_message *m, am_str path); /* with or without <> */
+void am_message_login(am_message *m, am_str user);
+
+/* The header, field by field: name and value as a milter has them, or raw octets with CRLF folds.
+ */
+void am_message_field(am_message *m, am_str name, am_str value);
+void am_message_field_raw(am_message *m, am_str raw);
+
+/* The header is complete: signatures are parsed, digests set up. Once. */
+void am_message_eoh(am_message *m);
+
+/* Is (more of) the body wanted? After eoh. */
+bool am_message_wants_body(const am_message *m);
+void am_message_body(am_message *m, const void *p, size_t n);
+
+/* The verdicts; waits for the DNS. After eoh; or without it: SPF and iprev
+ * alone. Never NULL; valid until am_message_free. Once. */
+const am_evidence *am_message_finish(am_message *m);
+
+/* The message's fields, numbered as they came (for deleting forged ones). */
+const am_header *am_message_header(const am_message *m);
+am_arena *am_message_arena(am_message *m);
+
+void am_message_free(am_message *m); /* at any point; NULL is fine */
+
+typedef struct am_results_options {
+    const char *authserv_id;
+    bool full_sender; /* smtp.mailfrom with its local-part (RFC 8601 4 advises against) */
+    /* What policy made of it, for dmarc's policy.dmarc; NULL: what the domain asked for. */
+    const char *dmarc_disposition;
+} am_results_options;
+
+/* The evidence as Authentication-Results; everything in the arena. */
+am_authres am_results(am_arena *a, const am_evidence *e, const am_results_options *o);
+
+#endif
