@@ -24,6 +24,7 @@ typedef struct am_fault {
 
 /* Everything that can be wrong with a signature apart from its key record. */
 typedef enum am_sigfault {
+    AM_SIG_GOOD, /* nothing is */
     AM_SIG_NO_MEMORY,
     AM_SIG_TAG_LIST, /* neutral: the shape of the field */
     AM_SIG_MISSING_TAG,

@@ -1,0 +1,182 @@
+/*
+ * verify: the hash over header fields, and the signature over that hash.
+ *
+ * For: b= of DKIM and ARC (RFC 6376 3.7, 5.4.2, 8463 3, 8617 5.1.1). Waits:
+ * never. Memory: OpenSSL's contexts, freed here; a list of fields in the
+ * caller's arena. Callers: dkim, arc.
+ */
+#include "libauth/sig/verify.h"
+#include "libauth/base/taglist.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PIECES = 1024 };
+
+/* Canonical headers come in many small stretches; they are gathered before they are hashed. */
+struct am_headhash {
+    EVP_MD *sha256;
+    EVP_MD_CTX *md;
+    bool failed;
+    size_t n;
+    unsigned char piece[PIECES];
+};
+
+am_headhash *am_headhash_new(void)
+{
+    am_headhash *h = malloc(sizeof *h);
+    if (!h)
+        return NULL;
+    h->n = 0;
+    h->failed = false;
+    h->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    h->md = h->sha256 ? EVP_MD_CTX_new() : NULL;
+    if (!h->md || EVP_DigestInit_ex2(h->md, h->sha256, NULL) != 1) {
+        unsigned char unused[32];
+        am_headhash_end(h, unused);
+        return NULL;
+    }
+    return h;
+}
+
+static void flush(am_headhash *h)
+{
+    if (h->n && EVP_DigestUpdate(h->md, h->piece, h->n) != 1)
+        h->failed = true;
+    h->n = 0;
+}
+
+void am_headhash_sink(void *to, const void *p, size_t n)
+{
+    am_headhash *h = to;
+    if (n > PIECES - h->n)
+        flush(h);
+    if (n > PIECES) {
+        if (EVP_DigestUpdate(h->md, p, n) != 1)
+            h->failed = true;
+        return;
+    }
+    if (n)
+        memcpy(h->piece + h->n, p, n);
+    h->n += n;
+}
+
+bool am_headhash_end(am_headhash *h, unsigned char digest[static 32])
+{
+    if (!h)
+        return false;
+    bool ok = h->md != NULL;
+    if (ok) {
+        flush(h);
+        ok = !h->failed && EVP_DigestFinal_ex(h->md, digest, NULL) == 1;
+    }
+    EVP_MD_CTX_free(h->md);
+    EVP_MD_free(h->sha256);
+    free(h);
+    return ok;
+}
+
+/* The fields of a message sorted by name, and top down within a name. */
+typedef struct slot {
+    am_str name;
+    size_t field;
+    size_t taken; /* in the last slot of a name: how many of them were used */
+} slot;
+
+static int by_name(const void *a, const void *b)
+{
+    const slot *x = a, *y = b;
+    int d = am_str_icmp(x->name, y->name);
+    return d ? d : (x->field > y->field) - (x->field < y->field);
+}
+
+static slot *sorted(am_arena *a, const am_header *header, size_t without, size_t *n)
+{
+    slot *s = am_arena_array(a, header->n + 1, sizeof *s);
+    *n = 0;
+    for (size_t i = 0; s && i < header->n; i++)
+        if (i != without)
+            s[(*n)++] = (slot){.name = header->field[i].name, .field = i};
+    if (s)
+        qsort(s, *n, sizeof *s, by_name);
+    return s;
+}
+
+/* RFC 6376 5.4.2: the lowest field of that name not used yet; NULL: none is left. */
+static const slot *lowest(slot *s, size_t n, am_str name)
+{
+    size_t lo = 0, hi = n;
+    while (lo < hi) { /* the first slot behind the name's */
+        size_t mid = lo + (hi - lo) / 2;
+        if (am_str_icmp(s[mid].name, name) <= 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (lo == 0 || !am_str_ieq(s[lo - 1].name, name))
+        return NULL;
+    size_t back = s[lo - 1].taken;
+    if (back >= lo || !am_str_ieq(s[lo - 1 - back].name, name))
+        return NULL;
+    s[lo - 1].taken++;
+    return &s[lo - 1 - back];
+}
+
+void am_headhash_fields(am_headhash *h, am_canon c, am_arena *a, const am_header *header,
+    am_str names, size_t signature_field)
+{
+    size_t n;
+    am_str name;
+    /* RFC 6376 3.5 h=: the list never means the signature's own field. */
+    slot *s = sorted(a, header, signature_field, &n);
+    if (!s) {
+        h->failed = true;
+        return;
+    }
+    while (am_list_next(&names, ':', &name)) {
+        const slot *x = lowest(s, n, name);
+        if (x)
+            am_canon_field(c, header->field[x->field].raw, true, am_headhash_sink, h);
+    }
+    am_canon_signature(c, header->field[signature_field].raw, am_headhash_sink, h);
+}
+
+static int verify_rsa(EVP_PKEY *key, const unsigned char *digest, am_str signature)
+{
+    int rc = -1;
+    EVP_PKEY_CTX *x = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+    EVP_MD *sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    if (x && sha256 && EVP_PKEY_verify_init(x) == 1 &&
+        EVP_PKEY_CTX_set_rsa_padding(x, RSA_PKCS1_PADDING) == 1 &&
+        EVP_PKEY_CTX_set_signature_md(x, sha256) == 1)
+        rc = EVP_PKEY_verify(x, (const unsigned char *)signature.p, signature.n, digest, 32) == 1;
+    EVP_MD_free(sha256);
+    EVP_PKEY_CTX_free(x);
+    return rc;
+}
+
+/* RFC 8463 3: PureEdDSA over the 32 octets of the SHA-256. */
+static int verify_ed25519(EVP_PKEY *key, const unsigned char *digest, am_str signature)
+{
+    int rc = -1;
+    EVP_MD_CTX *x = EVP_MD_CTX_new();
+    if (x && EVP_DigestVerifyInit(x, NULL, NULL, NULL, key) == 1)
+        rc = EVP_DigestVerify(x, (const unsigned char *)signature.p, signature.n, digest, 32) == 1;
+    EVP_MD_CTX_free(x);
+    return rc;
+}
+
+am_verify am_verify_digest(
+    const am_key *key, const unsigned char digest[static 32], am_str signature)
+{
+    ERR_set_mark();
+    int rc = key->type == AM_KEY_RSA ? verify_rsa(key->pkey, digest, signature)
+                                     : verify_ed25519(key->pkey, digest, signature);
+    bool memory = rc == 0 && ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
+    ERR_pop_to_mark();
+    return rc == 1 ? AM_VERIFY_GOOD : rc == 0 && !memory ? AM_VERIFY_BAD : AM_VERIFY_FAULT;
+}
