@@ -119,23 +119,9 @@ static bool reads_otherwise(am_str raw)
     return false;
 }
 
-/* A relaxed value that begins with a fold: the library leaves a space before it, and so takes
- * another text for signed. (RFC 6376 3.4.2: no WSP after the colon.) */
-static bool begins_with_fold(am_str raw)
+static const char *refuse_field(am_str raw)
 {
-    am_str v = am_str_cut(raw, am_str_find(raw, ':') + 1, raw.n);
-    while (v.n && (*v.p == ' ' || *v.p == '\t'))
-        v = am_str_cut(v, 1, v.n);
-    return v.n && *v.p == '\r';
-}
-
-static const char *refuse_field(const am_signature *s, am_str raw)
-{
-    if (reads_otherwise(raw))
-        return "control characters in a signed field";
-    if (s->header == AM_RELAXED && begins_with_fold(raw))
-        return "a signed field begins with a fold";
-    return NULL;
+    return reads_otherwise(raw) ? "control characters in a signed field" : NULL;
 }
 
 static const char *refuse_tags(const am_taglist *t)
@@ -175,7 +161,7 @@ static const char *refuse_signature(const am_signature *s, am_str raw)
         why = "the field is too long";
     if (!why)
         why = refuse_names(s->names);
-    return why ? why : refuse_field(s, raw);
+    return why ? why : refuse_field(raw);
 }
 
 static const char *refuse_key(am_str record)
@@ -229,7 +215,7 @@ static const char *give_header(check *k, const am_header *h)
     for (size_t i = 0; i < h->n; i++) {
         if (i == own || !is_named(s->names, h->field[i].name))
             continue;
-        const char *why = refuse_field(s, h->field[i].raw);
+        const char *why = refuse_field(h->field[i].raw);
         if (why)
             return why;
         if (++given > MAX_FIELDS)
@@ -240,8 +226,9 @@ static const char *give_header(check *k, const am_header *h)
     return give_spare(k) ? NULL : "no random octets";
 }
 
-/* The library judges t= and x= by the machine's clock. They have been judged already, by the
- * message's: it is given the drift with which it agrees. False: there is none. */
+/* The library judges t= and x= by the machine's clock (DKIM_OPTS_FIXEDTIME is for signers alone).
+ * They have been judged already, by the message's: it is given the drift with which it agrees.
+ * False: there is none. */
 static bool set_drift(DKIM_LIB *lib, const am_signature *s)
 {
     uint64_t clock = (uint64_t)time(NULL), drift = 0;

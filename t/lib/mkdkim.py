@@ -198,7 +198,7 @@ def sign(mail, k="rsa2048", d=b"example.org", s=None, c=b"relaxed/relaxed", h=H,
     if bh is None:
         bh = base64.b64encode(hashlib.new(digest, body[:length]).digest())
     values = {b"@A@": a or k.algorithm + b"-" + digest.encode(), b"@C@": c, b"@D@": d,
-              b"@S@": s or selector(k), b"@X@": x, b"@H@": h, b"@BH@": bh}
+              b"@S@": selector(k) if s is None else s, b"@X@": x, b"@H@": h, b"@BH@": bh}
     field = template
     for at, value in values.items():
         field = field.replace(at, value)

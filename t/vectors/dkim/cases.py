@@ -684,6 +684,8 @@ def library_traps(case):
          sign(MAIL, c=b"simple/simple").edit(b"subject", b"forms", b"forms\0 and more"))
     case("trap-tag-ends-in-b", "fail", "6376 3.7: b= alone is emptied",
          sign(MAIL, x=b"xb=one; ").edit(b"dkim-signature", b"xb=one", b"xb=two"))
+    case("trap-tag-ends-in-b-emptied", "fail", "6376 3.7: b= alone is emptied",
+         signed_over(MAIL, lambda text: text.replace(b"xb=one", b"xb="), x=b"xb=one; "))
     case("trap-tag-ends-in-b-kept", "pass", "6376 3.2", sign(MAIL, x=b"xb=one; "))
     body_hash = signed.fields[0].split(b"bh=")[1].split(b";")[0]
     case("trap-bh-in-capitals", "fail", "6376 3.2: names are case-sensitive",
@@ -692,11 +694,12 @@ def library_traps(case):
     case("trap-blank-cr-lines", "fail", "6376 3.4.3: CR is no line's end",
          sign(MAIL, c=b"simple/simple").with_body(MAIL.body + b"\r\r\n"))
     case("trap-fold-first-other-text", "fail", "6376 3.4.2: no WSP after the colon",
-         space_after_colon(MAIL))
+         signed_over(MAIL.edit(b"subject", b": S", b":\r\n S"),
+                     lambda text: text.replace(b"subject:", b"subject: "), h=b"from:subject"))
     names = b"".join(b":x-%08d" % i for i in range(500))
     case("trap-long-h", "pass", "6376 3.5 h=", sign(MAIL, h=b"from" + names + b":subject"))
-    case("trap-long-h-cut", "fail", "6376 3.5 h=", sign(
-        MAIL, h=b"from" + names + b":subject").edit(b"subject", b"forms", b"Forms"))
+    case("trap-long-h-cut", "fail", "6376 3.5 h=: all of it",
+         sign(MAIL, h=b"from" + names + b":subject", names=[b"from"]))
     case("trap-all-fields-used", "pass", "6376 5.4",
          sign(Mail([b"From: a@example.org"], b"\r\n"), h=b"from:from:x:y:z"))
     case("trap-from-group", "pass", "6376 6.1: From need not parse",
@@ -707,12 +710,11 @@ def library_traps(case):
          sign(MAIL.without(b"from")))
 
 
-def space_after_colon(mail):
-    """Signed over 'subject: x' as one who unfolds wrongly would, of a Subject that begins folded."""
-    folded = mail.edit(b"subject", b": S", b":\r\n S")
+def signed_over(mail, misread, **more):
+    """Signed by one who canonicalises fields wrongly: `misread` changes each canonical text."""
     real = mkdkim.canon_field
     try:
-        mkdkim.canon_field = lambda c, f: real(c, f).replace(b"subject:", b"subject: ")
-        return sign(folded, h=b"from:subject")
+        mkdkim.canon_field = lambda c, f: misread(real(c, f))
+        return sign(mail, **more)
     finally:
         mkdkim.canon_field = real
