@@ -17,6 +17,7 @@
 #include "libauth/base/error.h"
 
 static const am_tool *const tools[] = {
+    &am_tool_check,
     &am_tool_try,
     NULL,
 };

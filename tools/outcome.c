@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "tools/json.h"
 #include "tools/show.h"
 
 const char *am_outcome_action(const am_play_result *r)
@@ -63,9 +64,9 @@ static bool add_edit(json_t *object, const am_play_result *r, const am_play_edit
     bool single = !members[i].index && !(members[i].name && members[i].value);
     json_t *item = single ? list : json_array();
     bool good = (!members[i].index || json_array_append_new(item, json_integer(e->index)) == 0) &&
-                (!members[i].name || json_array_append_new(item, am_show_json(e->name)) == 0) &&
+                (!members[i].name || json_array_append_new(item, am_json_str(e->name)) == 0) &&
                 (!members[i].value ||
-                    json_array_append_new(item, am_show_json(bare_value(r, e->value))) == 0);
+                    json_array_append_new(item, am_json_str(bare_value(r, e->value))) == 0);
     if (!single && json_array_append_new(list, item) != 0)
         good = false;
     return good;
@@ -75,12 +76,12 @@ json_t *am_outcome_json(const am_play_result *r)
 {
     json_t *o = json_object();
     bool good = json_object_set_new(o, "action", json_string(am_outcome_action(r))) == 0 &&
-                json_object_set_new(o, "reply", am_show_json(r->reply)) == 0 &&
+                json_object_set_new(o, "reply", am_json_str(r->reply)) == 0 &&
                 json_object_set_new(o, "stage", json_string(r->stage)) == 0 &&
                 json_object_set_new(o, "insert", json_array()) == 0 &&
                 json_object_set_new(o, "add", json_array()) == 0 &&
                 json_object_set_new(o, "change", json_array()) == 0 &&
-                json_object_set_new(o, "quarantine", am_show_json(r->quarantine)) == 0;
+                json_object_set_new(o, "quarantine", am_json_str(r->quarantine)) == 0;
     for (size_t i = 0; i < r->n && good; i++)
         good = add_edit(o, r, &r->edit[i]);
     if (good)
