@@ -1,4 +1,4 @@
-"""TAP for test scripts: ok, is_, like, skip, diag, bail, done.
+"""TAP for test scripts: ok, is_, like, skip, diag, bail, run, done.
 
     from tap import *        # after sys.path got t/lib
     ok(1 + 1 == 2, "sum")
@@ -9,6 +9,7 @@
 import os
 import re
 import sys
+import traceback
 
 _count = 0
 _failed = 0
@@ -60,6 +61,17 @@ def bail(why):
 def done():
     print("1..%d" % _count, flush=True)
     sys.exit(1 if _failed else 0)
+
+
+def run(*tests):
+    """Runs functions; an exception is a failed test of that function's name. Ends the script."""
+    for test in tests:
+        try:
+            test()
+        except Exception:
+            ok(False, test.__name__ + " ran to its end")
+            diag(traceback.format_exc())
+    done()
 
 
 def build(program):
