@@ -140,7 +140,8 @@ static void fill(const char *section, cfg_opt_t *out)
         if (strcmp(o->section, section) != 0)
             continue;
         cfg_opt_t one = CFG_STR_CB(o->name, o->fallback, CFGF_NONE, on_value);
-        cfg_opt_t list = CFG_STR_LIST_CB(o->name, o->fallback, CFGF_NONE, on_value);
+        cfg_opt_t list =
+            CFG_STR_LIST_CB(o->name, (char *)(uintptr_t)o->fallback, CFGF_NONE, on_value);
         *out++ = o->size ? list : one;
     }
     *out = end;

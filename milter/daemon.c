@@ -4,6 +4,8 @@
  * For: the supervisor. Waits: am_daemon_detach, in the process that goes. Memory: none.
  * Callers: one thread.
  */
+#include "config.h"
+
 #include "milter/daemon.h"
 
 #include <errno.h>
