@@ -172,11 +172,13 @@ static bool local_part(reader *r, am_str *out)
             return fail(r, LOCAL);
         if (b.n)
             am_buf_char(&b, '.');
-        am_buf_str(&b, r->kind == QUOTED ? am_unfold(r->arena, r->text) : r->text);
+        for (size_t i = 0; i < r->text.n; i++)
+            if (!am_is(r->text.p[i], AM_CRLF))
+                am_buf_char(&b, r->text.p[i]);
         next(r);
     } while (take(r, '.'));
     *out = am_buf_get(&b);
-    return b.failed || am_arena_failed(r->arena) ? fail(r, NO_MEMORY) : true;
+    return b.failed ? fail(r, NO_MEMORY) : true;
 }
 
 /* domain = atom *("." atom) (obs-domain); one final dot is let through, as a
