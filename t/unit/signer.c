@@ -139,7 +139,8 @@ static am_str header_data(am_arena *a, const signing *s)
         am_str name = am_str_cut(names, 0, end);
         names = am_str_cut(names, end + 1, names.n);
         for (size_t i = n; i > 0; i--) {
-            am_str raw = am_str_of(s->raw[i - 1]), own = am_str_cut(raw, 0, am_str_find(raw, ':'));
+            am_str raw = am_str_of(s->raw[i - 1]);
+            am_str own = am_str_trim(am_str_cut(raw, 0, am_str_find(raw, ':')));
             if (used[i - 1] || !am_str_ieq(own, name))
                 continue;
             used[i - 1] = true;
