@@ -28,6 +28,7 @@ typedef struct judge {
     known *walked;          /* identifiers' domains: each is walked once */
     size_t walks, max_walks;
     bool skipped; /* an identifier was beyond max_walks */
+    bool noted;   /* the author's Organizational Domain is in the trace */
     bool secure;  /* the identifiers' answers; the author's are in its walk */
 } judge;
 
@@ -137,6 +138,8 @@ static am_str org_of(judge *j, am_str domain)
     am_dmarc_walk w;
     am_dmarc_walk_begin(&w, j->c->arena, j->psl, domain);
     k->domain = domain;
+    if (!j->psl)
+        am_dmarc_walk_start(&w, j->c); /* one wait instead of one a label */
     if (j->psl || am_dmarc_walk_finish(&w, j->c)) {
         k->org = am_dmarc_walk_org(&w);
         note_org(j, domain, k->org);
@@ -150,7 +153,11 @@ static am_str author_org(judge *j)
 {
     if (!j->psl && !am_dmarc_walk_finish(&j->author, j->c))
         return (am_str){NULL, 0};
-    return am_dmarc_walk_org(&j->author);
+    am_str org = am_dmarc_walk_org(&j->author);
+    if (!j->noted)
+        note_org(j, j->author.start, org);
+    j->noted = true;
+    return org;
 }
 
 static bool known_or_room(judge *j, am_str domain)
@@ -255,8 +262,10 @@ static am_str describe_org(judge *j, const am_dmarc_id *id, size_t n)
         equal += id[i].result == AM_PASS && same(j, &id[i]);
     }
     bool own = j->author.n && j->author.found[0].domain.n == j->author.start.n;
-    if (!j->psl && own && passed && passed == equal)
+    if (!j->psl && own && passed && passed == equal) {
+        note_org(j, j->author.start, j->author.start);
         return j->author.start;
+    }
     bool over = j->psl || j->author.ended || j->author.asked == j->author.names;
     if (!over && j->record.strict_spf && j->record.strict_dkim)
         return (am_str){NULL, 0};
@@ -283,8 +292,6 @@ static am_dmarc_verdict evaluate(judge *j, const am_dmarc_id *id, size_t n)
     v.secure = j->secure && j->author.secure;
     if (applies || (j->author.ended && !j->author.error))
         v.org_domain = describe_org(j, id, n);
-    if (v.org_domain.n)
-        note_org(j, v.domain, v.org_domain);
     am_trace_notef(j->c->trace, "dmarc", "9989 5.3.5", v.domain, "%s%s%s", am_result_word(v.result),
         *v.reason ? ": " : "", v.reason);
     return v;

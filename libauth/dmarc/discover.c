@@ -24,8 +24,7 @@ static void tree_names(am_dmarc_walk *w)
     am_str name = w->start;
     while (name.n && w->names < AM_DMARC_QUERIES) {
         w->name[w->names++] = name;
-        name = w->names == 1 && am_domain_labels(name) > CUT ? am_domain_tail(name, CUT)
-                                                             : am_domain_parent(name);
+        name = am_domain_labels(name) > CUT ? am_domain_tail(name, CUT) : am_domain_parent(name);
     }
 }
 

@@ -383,6 +383,22 @@ static void walks_are_bounded(void **state)
     run(&beyond, &(am_dmarc_options){.max_walks = 4}, false);
 }
 
+/* The names of an identifier's walk are asked for before the first is waited for. */
+static void asks_at_once(void **state)
+{
+    (void)state;
+    am_arena *a = am_arena_new(0);
+    am_dns_session *s = zone(a, "example.com p=reject | x.y.z.example.com ~");
+    am_context c = {.arena = a, .dns = s};
+    am_author author = author_of("example.com");
+    am_dmarc_id id = {AM_DMARC_DKIM, AM_STR("x.y.z.example.com"), AM_PASS};
+    am_dmarc_check(&c, &(am_dmarc_options){0}, &author, &id, 1);
+    assert_int_equal(fake_dns_started(s), 5);
+    want_str("asked", zone_asked(a, s), "example.com com x.y.z.example.com");
+    am_dns_end(s);
+    am_arena_free(a);
+}
+
 static void without_author(void **state)
 {
     (void)state;
@@ -438,6 +454,32 @@ static void published(void **state)
     am_arena_free(a);
 }
 
+/* Every decision can be read afterwards, each with its section. */
+static void explains(void **state)
+{
+    (void)state;
+    am_arena *a = am_arena_new(0);
+    am_dns_session *s = zone(a, "example.com p=reject; t=y");
+    am_trace trace = {.arena = a};
+    am_context c = {.arena = a, .dns = s, .trace = &trace};
+    am_author author = author_of(SUB);
+    am_dmarc_id id = {AM_DMARC_DKIM, AM_STR("c.example.com"), AM_PASS};
+    am_dmarc_check(&c, &(am_dmarc_options){0}, &author, &id, 1);
+    am_buf b = {.arena = a};
+    for (const am_step *t = trace.first; t; t = t->next) {
+        assert_string_equal(t->step, "dmarc");
+        am_buf_format(&b, "%s %.*s: %.*s\n", t->rfc, AM_ARG(t->question), AM_ARG(t->answer));
+    }
+    want_str("trace", am_buf_get(&b),
+        "9989 4.10.1 b.example.com: policy reject of example.com, testing\n"
+        "9989 4.10.2 b.example.com: Organizational Domain example.com\n"
+        "9989 4.10.2 c.example.com: Organizational Domain example.com\n"
+        "9989 4.4.1 c.example.com: aligned (relaxed)\n"
+        "9989 5.3.5 b.example.com: pass\n");
+    am_dns_end(s);
+    am_arena_free(a);
+}
+
 /* An exhausted arena is temperror at whatever point, and never a pass. */
 static void no_memory(void **state)
 {
@@ -472,8 +514,10 @@ int main(void)
         cmocka_unit_test(table),
         cmocka_unit_test(listed),
         cmocka_unit_test(walks_are_bounded),
+        cmocka_unit_test(asks_at_once),
         cmocka_unit_test(without_author),
         cmocka_unit_test(published),
+        cmocka_unit_test(explains),
         cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests_name("dmarc_check", tests, NULL, NULL);
