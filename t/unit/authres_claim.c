@@ -1,6 +1,8 @@
 /* authres: whose field is it? Spellings of an authserv-id, honest and not. */
 #include "t/unit/unit.h"
 
+#include "t/unit/vectors.h"
+
 #include "libauth/authres/authres.h"
 
 enum { OTHER = AM_CLAIM_OTHER, OURS = AM_CLAIM_OURS, UNKNOWN = AM_CLAIM_UNKNOWN };
@@ -296,6 +298,21 @@ static void out_of_memory(void **state)
         }
 }
 
+/* t/vectors/attacks/authres.tsv: forged fields; ours is mx.example.org. */
+static void one_attack(const char *name, am_str want, am_str value)
+{
+    static const char *const words[] = {[OTHER] = "other", [OURS] = "ours", [UNKNOWN] = "unknown"};
+    am_arena *a = am_arena_new(0);
+    want_str(name, want, words[am_authres_claim(a, value, AM_STR("mx.example.org"))]);
+    am_arena_free(a);
+}
+
+static void attacks(void **state)
+{
+    (void)state;
+    assert_true(each_vector("t/vectors/attacks/authres.tsv", one_attack) >= 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +320,7 @@ int main(void)
         cmocka_unit_test(our_forms),
         cmocka_unit_test(large),
         cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(attacks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
