@@ -240,9 +240,7 @@ static void write_values(void **state)
         {"a\tb", "\"a?b\""},
         {"a\x7f", "\"a?\""},
         {"a\xff\xc3", "\"a??\""},
-        {"a\xc2\x85"
-         "b\xe2\x80\xa8",
-            "\"a?b?\""},
+        {"a\302\205b\xe2\x80\xa8", "\"a?b?\""},
         {"a\xc2\xa0", "\"a\xc2\xa0\""},
         {"\r\n\tdkim=pass", "\"???dkim=pass\""},
     };
@@ -460,12 +458,12 @@ static void same_result(am_arena *a, const am_resinfo *in, const am_resinfo *out
     assert_true(am_str_eq(model_text(a, in->reason, 400), out->reason));
     size_t n = 0;
     for (size_t i = 0; i < in->properties; i++) {
-        const am_property *p = &in->property[i], *q = &out->property[n];
+        const am_property *p = &in->property[i];
+        const am_property *q = n < out->properties ? &out->property[n] : NULL;
         if (!kept(p))
             continue;
         am_str value = model_text(a, p->value, 500);
-        bool there = n < out->properties && am_str_ieq(p->property, q->property) &&
-                     am_str_eq(value, q->value);
+        bool there = q && am_str_ieq(p->property, q->property) && am_str_eq(value, q->value);
         if (!there)
             assert_true(value.n > 400);
         n += there;
