@@ -129,7 +129,7 @@ static void next(reader *r)
     else if (*at.p == '[')
         len = literal_len(at);
     else
-        len = memchr("<>@,;:.", *at.p, 7) != NULL;
+        len = am_str_find(AM_STR("<>@,;:."), *at.p) < 7;
     if (len == 0) {
         fail(r, *at.p == '"' ? QUOTES : *at.p == '[' ? LITERAL : STRAY);
         return;
@@ -333,18 +333,22 @@ bool am_mailbox_list_parse(
     return f == FINE;
 }
 
-/* Why these mailboxes have no one domain; NULL: they have. */
-static const char *no_one_domain(const am_mailbox *list, size_t n)
+static am_author bad_author(const char *reason)
+{
+    return (am_author){.status = AM_AUTHOR_BAD, .reason = reason};
+}
+
+static am_author author_of(const am_mailbox *list, size_t n)
 {
     if (n == 0)
-        return "no author domain";
+        return bad_author("no author domain");
     for (size_t i = 0; i < n; i++)
         if (!list[i].domain.p)
-            return "no author domain"; /* an address literal */
+            return bad_author("no author domain"); /* an address literal */
     for (size_t i = 1; i < n; i++)
         if (!am_str_eq(list[i].domain, list[0].domain))
-            return "several author domains";
-    return NULL;
+            return bad_author("several author domains");
+    return (am_author){.status = AM_AUTHOR_ONE, .mailbox = list[0]};
 }
 
 /* Would some reader take it for From? Blanks, controls, a byte order mark at the ends of a name are
@@ -373,13 +377,10 @@ static const char *no_one_from(const am_header *h)
 
 am_author am_author_parse(am_arena *a, const am_header *h)
 {
-    am_author bad = {.status = AM_AUTHOR_BAD, .reason = no_one_from(h)};
-    if (bad.reason)
-        return bad;
     reader r = {.arena = a};
+    const char *reason = no_one_from(h);
+    if (reason)
+        return bad_author(reason);
     fault f = read_list(&r, h->field[am_header_find(h, "From", 0)].value);
-    bad.reason = f == FINE ? no_one_domain(r.list, r.n) : reason_table[f].author;
-    if (bad.reason)
-        return bad;
-    return (am_author){.status = AM_AUTHOR_ONE, .mailbox = r.list[0]};
+    return f == FINE ? author_of(r.list, r.n) : bad_author(reason_table[f].author);
 }
