@@ -380,7 +380,7 @@ class TestDNS:
 
     def _resolve(self, request):
         """The answer, or None for none at all."""
-        answer, key, owner = Answer(), request.key, request.labels
+        answer, key, owner, found = Answer(), request.key, request.labels, []
         for _ in range(11):
             node = self.zone.find(key)
             word = "NXDOMAIN" if node is None else node.word(request.rtype)
