@@ -25,16 +25,17 @@ static am_result parse_record(
     size_t size = am_spf_record_size(text);
     bool keep = size <= KEEP_MAX;
     void *block = keep ? malloc(size) : a ? am_arena_alloc(a, size) : NULL;
-    if (!block) {
-        am_error_set(why, "out of memory");
-        return AM_TEMPERROR;
+    *out = block ? am_spf_record_parse(text, block, why) : NULL;
+    if (block && !*out) {
+        if (keep)
+            free(block);
+        return AM_PERMERROR;
     }
-    *out = am_spf_record_parse(text, block, why);
     if (*out && keep)
         *out = am_dns_parsed_keep(x, &record_kind, block, free);
-    else if (keep)
-        free(block);
-    return *out ? AM_PASS : AM_PERMERROR;
+    if (!*out)
+        am_error_set(why, "out of memory");
+    return *out ? AM_PASS : AM_TEMPERROR;
 }
 
 am_result am_spf_select(
