@@ -549,7 +549,7 @@ static void verdicts(void **state)
             .record = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=; n=%.0s"},
         {.name = "wrong type, ed25519",
             .result = AM_PERMERROR,
-            .reason = "malformed key",
+            .reason = "key type does not match the algorithm",
             .key = &ed,
             .record = "p=%s"},
         {.name = "malformed",
