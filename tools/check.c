@@ -245,28 +245,23 @@ typedef struct outcome {
     const char *action, *disposition;
 } outcome;
 
-/* Makes the DNS backend; NULL with what is wrong said, and *status set. */
-static am_dns *make_dns(const request *r, int *status)
+/* The DNS backend that the options ask for; EX_OK, or what is wrong is said. */
+static int make_dns(const request *r, setting *s)
 {
     am_error why;
-    am_dns *dns;
+    int wrong;
+    for (size_t i = 0; i < r->zones; i++)
+        if (access(r->zone[i], R_OK) != 0)
+            return am_tool_fail(&am_tool_check, EX_NOINPUT, "%s: %s", r->zone[i], strerror(errno));
     if (r->zones) {
-        for (size_t i = 0; i < r->zones; i++)
-            if (access(r->zone[i], R_OK) != 0) {
-                *status =
-                    am_tool_fail(&am_tool_check, EX_NOINPUT, "%s: %s", r->zone[i], strerror(errno));
-                return NULL;
-            }
-        dns = am_dns_zonefiles(r->zone, r->zones, &why);
-        *status = EX_DATAERR;
+        s->dns = am_dns_zonefiles(r->zone, r->zones, &why);
+        wrong = EX_DATAERR;
     } else {
         am_dns_options o = {.nameserver = r->nameserver, .nameservers = r->nameservers};
-        dns = am_dns_network(&o, &why);
-        *status = r->nameservers ? EX_USAGE : EX_OSERR;
+        s->dns = am_dns_network(&o, &why);
+        wrong = r->nameservers ? EX_USAGE : EX_OSERR;
     }
-    if (!dns)
-        am_tool_fail(&am_tool_check, *status, "%s", why.text);
-    return dns;
+    return s->dns ? EX_OK : am_tool_fail(&am_tool_check, wrong, "%s", why.text);
 }
 
 static void feed_envelope(am_message *m, const request *r)
@@ -341,10 +336,8 @@ static int make_setting(const request *r, setting *s)
         s->options.dns.wait_ms = r->wait_ms;
     s->options.explain = r->explain;
     s->options.now = r->now;
-    if (!s->conf || r->zones || r->nameservers) {
-        s->dns = make_dns(r, &status);
-        return status;
-    }
+    if (!s->conf || r->zones || r->nameservers)
+        return make_dns(r, s);
     s->dns = am_conf_dns(s->conf, &why);
     return s->dns ? EX_OK : am_tool_fail(&am_tool_check, EX_CONFIG, "%s", why.text);
 }
