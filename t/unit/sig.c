@@ -533,6 +533,18 @@ static void rsa_der_is_read_strictly(void **state)
         want_int(cases[i].what, key != NULL, false);
         want_int(cases[i].what, bits, 0);
     }
+    /* Junk behind the key: of either shape, and within the bit string. */
+    am_str pkcs1 = am_str_cut(der, 22, der.n);
+    key = am_key_rsa_decode(pkcs1, &bits);
+    assert_non_null(key);
+    EVP_PKEY_free(key);
+    unsigned char *longer = am_arena_alloc(a, der.n + 1);
+    memcpy(longer, der.p, der.n);
+    longer[der.n] = 0x05;
+    assert_null(am_key_rsa_decode(am_str_n(longer + 22, pkcs1.n + 1), &bits));
+    assert_null(am_key_rsa_decode(am_str_n(longer, der.n + 1), &bits));
+    longer[2]++, longer[20]++;
+    assert_null(am_key_rsa_decode(am_str_n(longer, der.n + 1), &bits));
     for (size_t n = 0; n < der.n; n++) { /* every cut */
         void *copy = am_arena_copy(a, der.p, n);
         assert_null(am_key_rsa_decode(am_str_n(copy, n), &bits));
