@@ -7,23 +7,16 @@
  */
 #include "libauth/sig/verify.h"
 #include "libauth/base/taglist.h"
+#include "libauth/sig/sha256.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
 #include <stdlib.h>
-#include <string.h>
-
-enum { PIECES = 1024 };
-
-/* Canonical headers come in many small stretches; they are gathered before they are hashed. */
 struct am_headhash {
-    EVP_MD *sha256;
-    EVP_MD_CTX *md;
-    bool failed;
-    size_t n;
-    unsigned char piece[PIECES];
+    am_sha256 sha;
+    bool failed; /* a field may be missing from the hash */
 };
 
 am_headhash *am_headhash_new(void)
@@ -31,51 +24,24 @@ am_headhash *am_headhash_new(void)
     am_headhash *h = malloc(sizeof *h);
     if (!h)
         return NULL;
-    h->n = 0;
     h->failed = false;
-    h->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    h->md = h->sha256 ? EVP_MD_CTX_new() : NULL;
-    if (!h->md || EVP_DigestInit_ex2(h->md, h->sha256, NULL) != 1) {
-        unsigned char unused[32];
-        am_headhash_end(h, unused);
+    if (!am_sha256_open(&h->sha)) {
+        am_sha256_close(&h->sha);
+        free(h);
         return NULL;
     }
     return h;
 }
 
-static void flush(am_headhash *h)
+void am_headhash_sink(void *h, const void *p, size_t n)
 {
-    if (h->n && EVP_DigestUpdate(h->md, h->piece, h->n) != 1)
-        h->failed = true;
-    h->n = 0;
-}
-
-void am_headhash_sink(void *to, const void *p, size_t n)
-{
-    am_headhash *h = to;
-    if (n > PIECES - h->n)
-        flush(h);
-    if (n > PIECES) {
-        if (EVP_DigestUpdate(h->md, p, n) != 1)
-            h->failed = true;
-        return;
-    }
-    if (n)
-        memcpy(h->piece + h->n, p, n);
-    h->n += n;
+    am_sha256_add(&((am_headhash *)h)->sha, p, n);
 }
 
 bool am_headhash_end(am_headhash *h, unsigned char digest[static 32])
 {
-    if (!h)
-        return false;
-    bool ok = h->md != NULL;
-    if (ok) {
-        flush(h);
-        ok = !h->failed && EVP_DigestFinal_ex(h->md, digest, NULL) == 1;
-    }
-    EVP_MD_CTX_free(h->md);
-    EVP_MD_free(h->sha256);
+    bool ok = !h->failed && am_sha256_digest(&h->sha, digest);
+    am_sha256_close(&h->sha);
     free(h);
     return ok;
 }
