@@ -96,17 +96,9 @@ def run_all(cases, directory):
     return results
 
 
-def has_libopendkim(directory):
-    path = configure(directory, "libopendkim")
-    message = os.path.join(directory, "probe.eml")
-    with open(message, "wb") as f:
-        f.write(b"From: a@example.org\r\n\r\n")
-    zone = os.path.join(directory, "probe.zone")
-    with open(zone, "w", encoding="ascii") as f:
-        f.write(mkdkim.zone({}))
-    done = subprocess.run([AUTHMILL, "check", "--config", path, "--zone", zone, message],
-                          capture_output=True, timeout=TIMEOUT, check=False)
-    return done.returncode != os.EX_CONFIG
+def has_libopendkim():
+    with open(os.path.join(BUILD, "config.h"), encoding="utf-8") as f:
+        return "#define HAVE_LIBOPENDKIM 1" in f.read()
 
 
 class Tap:
@@ -150,7 +142,7 @@ def main(argv):
         return 1
     cases = mkdkim.load_cases()
     with tempfile.TemporaryDirectory() as directory:
-        if not has_libopendkim(directory):
+        if not has_libopendkim():
             global ENGINES
             ENGINES = ("own", "own")
             print("# skipped: comparison with libopendkim (built without it)")
