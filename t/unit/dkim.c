@@ -212,6 +212,22 @@ static void parsed_data(void **state)
     am_arena_free(a);
 }
 
+/* Without memory nothing is well formed. */
+static void parse_without_memory(void **state)
+{
+    (void)state;
+    unsigned good = 0, bad = 0;
+    for (size_t cap = 1; cap < 8000; cap += 7) {
+        am_arena *a = am_arena_new(cap);
+        am_signature s = am_signature_parse(a, AM_SIG_DKIM, AM_STR(V "i=x@example.org; " REST));
+        assert_true(!s.fault == !am_arena_failed(a));
+        good += !s.fault;
+        bad += s.fault && s.fault->result == AM_TEMPERROR;
+        am_arena_free(a);
+    }
+    assert_true(good > 0 && bad > 10);
+}
+
 /* ARC's two kinds (RFC 8617 4.1.2, 4.1.3). */
 static void parse_arc(void **state)
 {
@@ -549,7 +565,7 @@ static void verdicts(void **state)
             .record = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=; n=%.0s"},
         {.name = "wrong type, ed25519",
             .result = AM_PERMERROR,
-            .reason = "malformed key",
+            .reason = "key type does not match the algorithm",
             .key = &ed,
             .record = "p=%s"},
         {.name = "malformed",
@@ -851,6 +867,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parse_table),
         cmocka_unit_test(parsed_data),
+        cmocka_unit_test(parse_without_memory),
         cmocka_unit_test(parse_arc),
         cmocka_unit_test(times),
         cmocka_unit_test(verdicts),
