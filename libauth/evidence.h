@@ -23,6 +23,7 @@ typedef struct am_evidence {
     am_author author;
     am_dmarc_verdict dmarc;
 
+    const char *limit;     /* NULL, or the bound of ours that the header met: DKIM did not run */
     const char *fault;     /* NULL, or what went wrong on our side: "out of memory", ... */
     const am_trace *trace; /* NULL unless asked for */
 } am_evidence;

@@ -56,8 +56,6 @@ void am_message_free(am_message *m); /* at any point; NULL is fine */
 typedef struct am_results_options {
     const char *authserv_id;
     bool full_sender; /* smtp.mailfrom with its local-part (RFC 8601 4 advises against) */
-    /* What policy made of it, for dmarc's policy.dmarc; NULL: what the domain asked for. */
-    const char *dmarc_disposition;
 } am_results_options;
 
 /* The evidence as Authentication-Results; everything in the arena. */

@@ -16,6 +16,10 @@ typedef struct am_psl am_psl;                         /* a public suffix list (l
 am_psl *am_psl_load(const char *file, am_error *why); /* NULL file: the system's */
 void am_psl_free(am_psl *p);
 
+/* The registrable domain of a normalised domain, a tail of it. False: there is
+ * none, as the domain is a public suffix itself; or out of memory. */
+bool am_psl_org_domain(const am_psl *p, am_arena *a, am_str domain, am_str *org);
+
 typedef struct am_dmarc_options {
     const am_psl *psl;  /* NULL: tree walk (RFC 9989); else RFC 7489's way */
     unsigned max_walks; /* distinct identifier domains walked; 0: 12 */

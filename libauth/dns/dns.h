@@ -95,14 +95,15 @@ void am_dns_start(am_dns_session *s, am_str name, am_dns_type type);
 const am_dns_answer *am_dns_wait(
     am_dns_session *s, const char *step, const char *rfc, am_str name, am_dns_type type);
 
-/* The answer if it is there already, or NULL. Not traced. */
+/* The answer of a question asked before, if it is there already, or NULL. Not traced. */
 const am_dns_answer *am_dns_peek(am_dns_session *s, am_str name, am_dns_type type);
 
 /* Gives all answers back; questions still in flight go on into the cache.
  * NULL is fine. */
 void am_dns_end(am_dns_session *s);
 
-/* "TXT example.org" and "data: v=spf1 -all" for people; in the arena. */
+/* "TXT example.org" and "v=spf1 -all" for people; several records are joined with " | ";
+ * "no data", "no such name", "temporary failure: timeout". In the arena. */
 am_str am_dns_question_text(am_arena *a, am_str name, am_dns_type type);
 am_str am_dns_answer_text(am_arena *a, const am_dns_answer *x, am_dns_type type);
 
@@ -110,7 +111,8 @@ am_str am_dns_answer_text(am_arena *a, const am_dns_answer *x, am_dns_type type)
 
 /* `kind` is the address of a constant of the caller's. get: the object, or
  * NULL. keep: hands obj over; returns the one that is kept, which is another
- * thread's where that was first (obj is then destroyed). Thread-safe.
+ * thread's where that was first (obj is then destroyed). Thread-safe. The first
+ * two kinds of an answer always find room; others NULL (obj destroyed) without memory.
  * keep's objects must be immutable, or safe for several threads. */
 void *am_dns_parsed_get(const am_dns_answer *x, const void *kind);
 void *am_dns_parsed_keep(

@@ -9,7 +9,7 @@ typedef enum am_key_type { AM_KEY_RSA, AM_KEY_ED25519 } am_key_type;
 
 typedef struct am_key {
     am_key_type type;
-    unsigned bits;      /* RSA: modulus; Ed25519: 256 */
+    unsigned bits;      /* RSA: modulus, at most 16384; Ed25519: 256 */
     bool testing;       /* t=y */
     bool strict_i;      /* t=s */
     bool for_email;     /* s= holds "*" or "email", or is absent */
@@ -18,18 +18,24 @@ typedef struct am_key {
 } am_key;
 
 typedef struct am_key_lookup {
-    am_result result; /* pass: key is there; else temperror or permerror */
+    am_result result; /* pass: key may be used; else temperror or permerror */
     const char
-        *reason;       /* a constant: "no key record", "key revoked", "malformed key record", ... */
-    const am_key *key; /* valid until the DNS session ends */
-    bool secure;
+        *reason; /* a constant: "no key record", "key revoked", "malformed key record", ... */
+    const char *detail; /* a constant: why there is no answer; or NULL */
+    const am_key *key;  /* valid until the DNS session ends; for email, and allows SHA-256 */
+    bool secure;        /* the answer was vouched for, whatever it says */
 } am_key_lookup;
 
 /* The name <selector>._domainkey.<domain>, in A-labels; absent: cannot be asked for. */
 am_str am_key_name(am_arena *a, am_str selector, am_str domain);
 
-/* Waits for the record and decodes it. Several TXT records: the first that is a
- * usable key of `type` (6.1.2 leaves it open). `step`: "dkim" or "arc". */
+/* Waits for the record and decodes it. Several TXT records: the first that is a usable key of
+ * `type` (RFC 6376 6.1.2 leaves it open); if none is, the reason is that of the one that came
+ * nearest. At most ten are looked at. `step`: "dkim" or "arc". An absent name has no record. */
 am_key_lookup am_key_get(const am_context *c, const char *step, am_str name, am_key_type type);
+
+/* An RSA public key, PKCS#1 RSAPublicKey or SubjectPublicKeyInfo, in exact DER, as an EVP_PKEY to
+ * be freed; *bits its modulus. NULL: it is none (*bits is 0), or out of memory. */
+void *am_key_rsa_decode(am_str der, unsigned *bits);
 
 #endif

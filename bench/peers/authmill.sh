@@ -1,0 +1,13 @@
+# authmilld as this tree builds it; AUTHMILL_BUILD says where it was built. MORE: lines for the configuration.
+start() {
+	local s; s=$(sock authmill 8897)
+	cat > "$RUN/authmill.conf" <<-CONF
+	socket = "$s"
+	authserv-id = "mx.receiver.example"
+	receiver = "mx.receiver.example"
+	dns { nameservers = {"$DNS@53"} }
+	${MORE:-}
+	CONF
+	"$AUTHMILL_BUILD/authmilld" -c "$RUN/authmill.conf" > "$RUN/log" 2>&1 & echo $! > "$RUN/pids"
+	echo "$s" > "$RUN/sockets"
+}

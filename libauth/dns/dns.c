@@ -1,0 +1,290 @@
+/*
+ * dns: the door: backends, sessions, and what they count.
+ *
+ * For: all methods. A session remembers each question of its message, so that
+ * asking twice is asking once and the answer never changes meanwhile. Waits:
+ * am_dns_wait alone. Memory: a session and its list lie in the message's
+ * arena; it holds references to its answers until am_dns_end. Callers: a
+ * backend any thread, a session one thread at a time.
+ */
+#include "libauth/dns/dns.h"
+#include "libauth/dns/engine.h"
+#include "libauth/dns/zonefile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CACHE_BYTES = 16 << 20,
+    MAX_TTL = 86400,
+    WAIT_MS = 20000,
+    QUESTIONS = 150,
+};
+
+struct am_dns {
+    am_seed seed;
+    am_cache *cache;
+    am_zone *zone; /* or, over the network: */
+    am_flights *flights;
+    am_engine *engine;
+    atomic_ullong questions, cached, joined, failed;
+};
+
+/* Answers of the session's own, for what is not asked. */
+enum { NO_MEMORY, NO_NAME, NO_TIME, NO_MORE, OWN };
+
+typedef struct question {
+    am_qkey key;
+    am_answer *answer; /* a reference, or one of the session's own; NULL: in flight */
+    am_flight *flight; /* a reference, while it is in flight */
+    struct question *next;
+} question;
+
+struct am_dns_session {
+    am_dns *dns;
+    am_arena *arena;
+    am_trace *trace;
+    int64_t wait_left; /* milliseconds */
+    unsigned questions_left;
+    question *first, **end;
+    am_answer own[OWN];
+};
+
+/* ---- Backends ---- */
+
+static am_dns *new_dns(size_t cache_bytes, am_error *why)
+{
+    am_dns *d = calloc(1, sizeof *d);
+    if (d)
+        d->cache = am_cache_new(cache_bytes);
+    if (d && d->cache && am_seed_make(&d->seed))
+        return d;
+    am_error_set(why, d && d->cache ? "no random octets from the kernel" : "out of memory");
+    am_dns_free(d);
+    return NULL;
+}
+
+am_dns *am_dns_network(const am_dns_options *o, am_error *why)
+{
+    am_servers servers;
+    if (!am_servers_read(o, &servers, why))
+        return NULL;
+    am_dns *d = new_dns(o->cache_bytes ? o->cache_bytes : CACHE_BYTES, why);
+    if (!d)
+        return NULL;
+    d->flights = am_flights_new(d->cache);
+    if (!d->flights)
+        am_error_set(why, "out of memory");
+    else
+        d->engine = am_engine_new(&servers, o->max_ttl ? o->max_ttl : MAX_TTL, why);
+    if (d->engine)
+        return d;
+    am_dns_free(d);
+    return NULL;
+}
+
+am_dns *am_dns_zonefiles(const char *const *file, size_t n, am_error *why)
+{
+    am_dns *d = new_dns(CACHE_BYTES, why);
+    if (!d)
+        return NULL;
+    d->zone = am_zone_read(file, n, why);
+    if (d->zone)
+        return d;
+    am_dns_free(d);
+    return NULL;
+}
+
+void am_dns_free(am_dns *d)
+{
+    if (!d)
+        return;
+    am_engine_free(d->engine);
+    am_flights_free(d->flights);
+    am_zone_free(d->zone);
+    am_cache_free(d->cache);
+    free(d);
+}
+
+am_dns_stats am_dns_count(am_dns *d)
+{
+    am_dns_stats s = {.questions = atomic_load(&d->questions),
+        .cached = atomic_load(&d->cached),
+        .joined = atomic_load(&d->joined),
+        .sent = d->engine ? am_engine_sent(d->engine) : 0,
+        .failed = atomic_load(&d->failed)};
+    am_cache_count(d->cache, &s.cache_entries, &s.cache_bytes);
+    return s;
+}
+
+/* ---- Sessions ---- */
+
+am_dns_session *am_dns_begin(
+    am_dns *d, am_arena *arena, const am_dns_limits *limits, am_trace *trace)
+{
+    am_dns_session *s = am_arena_alloc(arena, sizeof *s);
+    if (!s)
+        return NULL;
+    s->dns = d;
+    s->arena = arena;
+    s->trace = trace;
+    s->wait_left = limits && limits->wait_ms ? limits->wait_ms : WAIT_MS;
+    s->questions_left = limits && limits->questions ? limits->questions : QUESTIONS;
+    s->end = &s->first;
+    am_answer_init(&s->own[NO_MEMORY], AM_DNS_TEMPFAIL, "out of memory");
+    am_answer_init(&s->own[NO_NAME], AM_DNS_NXDOMAIN, NULL);
+    am_answer_init(&s->own[NO_TIME], AM_DNS_TEMPFAIL, "timeout");
+    am_answer_init(&s->own[NO_MORE], AM_DNS_TEMPFAIL, "too many look-ups");
+    return s;
+}
+
+static bool is_own(const am_dns_session *s, const am_answer *x)
+{
+    return x >= s->own && x < s->own + OWN;
+}
+
+static void settle(am_dns_session *s, question *q, am_answer *x)
+{
+    q->answer = x ? x : &s->own[NO_MEMORY];
+    am_flight_unref(q->flight);
+    q->flight = NULL;
+    if (q->answer->pub.status == AM_DNS_TEMPFAIL)
+        atomic_fetch_add_explicit(&s->dns->failed, 1, memory_order_relaxed);
+}
+
+static void ask_zone(am_dns_session *s, question *q)
+{
+    am_dns *d = s->dns;
+    am_answer *x = am_cache_get(d->cache, &q->key, am_now());
+    if (!x) {
+        x = am_zone_answer(d->zone, am_str_n(q->key.name, q->key.n), q->key.type);
+        if (x)
+            am_cache_put(d->cache, &q->key, x, am_now());
+    }
+    atomic_fetch_add_explicit(&d->cached, 1, memory_order_relaxed);
+    settle(s, q, x);
+}
+
+static void ask_network(am_dns_session *s, question *q)
+{
+    am_dns *d = s->dns;
+    am_answer *x = NULL;
+    switch (am_flights_join(d->flights, &q->key, &x, &q->flight)) {
+    case AM_JOIN_CACHED:
+        atomic_fetch_add_explicit(&d->cached, 1, memory_order_relaxed);
+        settle(s, q, x);
+        return;
+    case AM_JOIN_JOINED:
+        atomic_fetch_add_explicit(&d->joined, 1, memory_order_relaxed);
+        return;
+    case AM_JOIN_FRESH:
+        am_engine_ask(d->engine, q->flight);
+        return;
+    case AM_JOIN_FULL:
+        settle(s, q, am_answer_failed("too many questions in flight"));
+        return;
+    case AM_JOIN_NOMEM:
+        settle(s, q, NULL);
+        return;
+    }
+}
+
+static question *find(const am_dns_session *s, const am_qkey *k)
+{
+    question *q = s->first;
+    while (q && !am_qkey_eq(&q->key, k))
+        q = q->next;
+    return q;
+}
+
+/* The session's question, asked where it is new. NULL: *own is the answer. */
+static question *ask(am_dns_session *s, am_str name, am_dns_type type, am_answer **own)
+{
+    am_qkey k;
+    if (!am_qkey_make(&s->dns->seed, name, type, &k)) {
+        *own = &s->own[NO_NAME];
+        return NULL;
+    }
+    question *q = find(s, &k);
+    if (q)
+        return q;
+    if (s->questions_left == 0) {
+        *own = &s->own[NO_MORE];
+        return NULL;
+    }
+    q = am_arena_alloc(s->arena, sizeof *q);
+    if (!q) {
+        *own = &s->own[NO_MEMORY];
+        return NULL;
+    }
+    q->key = k;
+    *s->end = q;
+    s->end = &q->next;
+    s->questions_left--;
+    atomic_fetch_add_explicit(&s->dns->questions, 1, memory_order_relaxed);
+    if (s->dns->zone)
+        ask_zone(s, q);
+    else
+        ask_network(s, q);
+    return q;
+}
+
+void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
+{
+    am_answer *own;
+    ask(s, name, type, &own);
+}
+
+static void wait_for(am_dns_session *s, question *q)
+{
+    am_answer *x;
+    int64_t from = am_now();
+    if (am_flight_wait(q->flight, from + s->wait_left, &x))
+        settle(s, q, x);
+    else
+        settle(s, q, &s->own[NO_TIME]);
+    int64_t took = am_now() - from;
+    s->wait_left = took < s->wait_left ? s->wait_left - took : 0;
+}
+
+const am_dns_answer *am_dns_wait(
+    am_dns_session *s, const char *step, const char *rfc, am_str name, am_dns_type type)
+{
+    am_answer *x = NULL;
+    question *q = ask(s, name, type, &x);
+    if (q && !q->answer)
+        wait_for(s, q);
+    if (q)
+        x = q->answer;
+    if (s->trace)
+        am_trace_note(s->trace, step, rfc, am_dns_question_text(s->arena, name, type),
+            am_dns_answer_text(s->arena, &x->pub, type));
+    return &x->pub;
+}
+
+const am_dns_answer *am_dns_peek(am_dns_session *s, am_str name, am_dns_type type)
+{
+    am_qkey k;
+    am_answer *x;
+    if (!am_qkey_make(&s->dns->seed, name, type, &k))
+        return &s->own[NO_NAME].pub;
+    question *q = find(s, &k);
+    if (q && !q->answer && am_flight_wait(q->flight, 0, &x))
+        settle(s, q, x);
+    return q && q->answer ? &q->answer->pub : NULL;
+}
+
+void am_dns_end(am_dns_session *s)
+{
+    if (!s)
+        return;
+    for (question *q = s->first; q; q = q->next) {
+        am_flight_unref(q->flight);
+        if (q->answer && !is_own(s, q->answer))
+            am_answer_unref(q->answer);
+    }
+    s->first = NULL;
+    s->end = &s->first;
+    for (size_t i = 0; i < OWN; i++)
+        am_answer_clear(&s->own[i]);
+}

@@ -1,0 +1,161 @@
+/*
+ * flight: one question in flight for all who ask for the same.
+ *
+ * For: sessions (join, wait) and the engine (land). A miss of the cache is
+ * looked at again under the table's lock, and an answer is cached under the
+ * same lock before its question leaves the table: so no question is asked
+ * twice because two threads met. Waits: am_flight_wait alone. Memory: counted
+ * references, one of them the engine's. Callers: any thread.
+ */
+#include "libauth/dns/flight.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum { SHARDS = 16, BUCKETS = 64 };
+
+typedef struct shard {
+    pthread_mutex_t lock;
+    am_flight *bucket[BUCKETS];
+} shard;
+
+struct am_flights {
+    am_cache *cache;
+    atomic_uint flying;
+    shard shard[SHARDS];
+};
+
+int64_t am_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+am_flights *am_flights_new(am_cache *cache)
+{
+    am_flights *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    t->cache = cache;
+    for (size_t i = 0; i < SHARDS; i++)
+        pthread_mutex_init(&t->shard[i].lock, NULL);
+    return t;
+}
+
+void am_flights_free(am_flights *t)
+{
+    if (!t)
+        return;
+    for (size_t i = 0; i < SHARDS; i++)
+        pthread_mutex_destroy(&t->shard[i].lock);
+    free(t);
+}
+
+static shard *shard_of(const am_flight *f)
+{
+    return &f->table->shard[f->key.hash >> 60];
+}
+
+static am_flight **place_of(am_flights *t, const am_qkey *k)
+{
+    am_flight **at = &t->shard[k->hash >> 60].bucket[k->hash % BUCKETS];
+    while (*at && !am_qkey_eq(&(*at)->key, k))
+        at = &(*at)->next;
+    return at;
+}
+
+static am_flight *new_flight(am_flights *t, const am_qkey *k)
+{
+    pthread_condattr_t clock;
+    am_flight *f = calloc(1, sizeof *f);
+    if (!f || pthread_condattr_init(&clock) != 0) {
+        free(f);
+        return NULL;
+    }
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    int rc = pthread_cond_init(&f->land, &clock);
+    pthread_condattr_destroy(&clock);
+    if (rc != 0) {
+        free(f);
+        return NULL;
+    }
+    f->key = *k;
+    f->table = t;
+    atomic_init(&f->refs, 2);
+    return f;
+}
+
+/* The key is in nobody's table yet; under the shard's lock. */
+static am_join take_off(am_flights *t, const am_qkey *k, am_flight **at, am_flight **f)
+{
+    if (atomic_load(&t->flying) >= AM_FLIGHTS_MAX)
+        return AM_JOIN_FULL;
+    *f = new_flight(t, k);
+    if (!*f)
+        return AM_JOIN_NOMEM;
+    atomic_fetch_add(&t->flying, 1);
+    *at = *f;
+    return AM_JOIN_FRESH;
+}
+
+am_join am_flights_join(am_flights *t, const am_qkey *k, am_answer **x, am_flight **f)
+{
+    *f = NULL;
+    *x = am_cache_get(t->cache, k, am_now());
+    if (*x)
+        return AM_JOIN_CACHED;
+    am_join how;
+    shard *s = &t->shard[k->hash >> 60];
+    pthread_mutex_lock(&s->lock);
+    am_flight **at = place_of(t, k);
+    if (*at) {
+        *f = *at;
+        atomic_fetch_add(&(*f)->refs, 1);
+        how = AM_JOIN_JOINED;
+    } else {
+        *x = am_cache_get(t->cache, k, am_now());
+        how = *x ? AM_JOIN_CACHED : take_off(t, k, at, f);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return how;
+}
+
+bool am_flight_wait(am_flight *f, int64_t until, am_answer **x)
+{
+    shard *s = shard_of(f);
+    struct timespec t = {.tv_sec = (time_t)(until / 1000), .tv_nsec = until % 1000 * 1000000};
+    int rc = 0;
+    pthread_mutex_lock(&s->lock);
+    while (!f->landed && rc == 0 && until > 0)
+        rc = pthread_cond_timedwait(&f->land, &s->lock, &t);
+    bool landed = f->landed;
+    *x = landed && f->answer ? am_answer_ref(f->answer) : NULL;
+    pthread_mutex_unlock(&s->lock);
+    return landed;
+}
+
+void am_flight_land(am_flight *f, am_answer *x)
+{
+    shard *s = shard_of(f);
+    pthread_mutex_lock(&s->lock);
+    am_flight **at = place_of(f->table, &f->key);
+    *at = f->next;
+    atomic_fetch_sub(&f->table->flying, 1);
+    if (x)
+        am_cache_put(f->table->cache, &f->key, x, am_now());
+    f->answer = x;
+    f->landed = true;
+    pthread_cond_broadcast(&f->land);
+    pthread_mutex_unlock(&s->lock);
+    am_flight_unref(f);
+}
+
+void am_flight_unref(am_flight *f)
+{
+    if (!f || atomic_fetch_sub(&f->refs, 1) != 1)
+        return;
+    am_answer_unref(f->answer);
+    pthread_cond_destroy(&f->land);
+    free(f);
+}

@@ -1,0 +1,249 @@
+/*
+ * message: the way of one message through the methods.
+ *
+ * For: whoever has a message (the milter, the tools). Facts are noted as they
+ * arrive and the DNS is asked for what they will need; am_message_finish joins
+ * everything, in the order in which one method needs another: iprev, SPF, DKIM,
+ * DMARC. Waits: am_message_finish alone. Memory: one arena, let go with the
+ * message. Callers: one thread at a time.
+ */
+#include "libauth/message.h"
+#include "libauth/base/domain.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    MAX_MEMORY = 64 << 20,
+    MAX_FIELDS = 10000,
+    MAX_HEADER = 8 << 20,
+};
+
+struct am_message {
+    const am_options *options;
+    am_arena *arena;
+    am_context context;
+    am_trace trace;
+    am_header header;
+    am_bodies *bodies;
+    am_dkim *dkim;
+    am_evidence evidence;
+    bool eoh;
+};
+
+am_message *am_message_new(am_dns *dns, const am_options *o)
+{
+    am_message *m = calloc(1, sizeof *m);
+    am_arena *a = m ? am_arena_new(o->max_memory ? o->max_memory : MAX_MEMORY) : NULL;
+    if (!a) {
+        free(m);
+        return NULL;
+    }
+    m->options = o;
+    m->arena = a;
+    m->trace.arena = a;
+    m->context = (am_context){
+        .arena = a, .trace = o->explain ? &m->trace : NULL, .now = o->now ? o->now : time(NULL)};
+    m->context.dns = am_dns_begin(dns, a, &o->dns, m->context.trace);
+    m->header = (am_header){.arena = a,
+        .max_fields = o->max_fields ? o->max_fields : MAX_FIELDS,
+        .max_octets = o->max_header_octets ? o->max_header_octets : MAX_HEADER};
+    m->evidence.trace = m->context.trace;
+    if (!m->context.dns) {
+        am_message_free(m);
+        return NULL;
+    }
+    return m;
+}
+
+static am_spf_query query_helo(const am_message *m)
+{
+    const am_evidence *e = &m->evidence;
+    return (am_spf_query){.ip = e->ip,
+        .domain = e->helo,
+        .local = AM_STR("postmaster"),
+        .helo = e->helo,
+        .receiver = am_str_of(m->options->receiver)};
+}
+
+/* RFC 7208 2.4: a null reverse-path is postmaster@HELO. */
+static am_spf_query query_sender(const am_message *m)
+{
+    am_spf_query q = query_helo(m);
+    if (!m->evidence.spf_from_helo) {
+        q.domain = m->evidence.sender.domain;
+        q.local = m->evidence.sender.local;
+    }
+    return q;
+}
+
+void am_message_client(am_message *m, const am_ip *ip)
+{
+    m->evidence.ip = *ip;
+    if (ip->family && !m->options->no_prefetch)
+        am_iprev_start(&m->context, ip);
+}
+
+void am_message_helo(am_message *m, am_str name)
+{
+    m->evidence.helo = am_str_copy(m->arena, name);
+    m->evidence.has_helo = true;
+    am_spf_query q = query_helo(m);
+    if (q.ip.family && !m->options->no_prefetch)
+        am_spf_start(&m->context, &q);
+}
+
+void am_message_sender(am_message *m, am_str path)
+{
+    am_evidence *e = &m->evidence;
+    bool address = am_path_parse(m->arena, am_str_copy(m->arena, path), &e->sender);
+    if (!address)
+        e->sender = (am_mailbox){.local = am_str_copy(m->arena, path)};
+    e->spf_from_helo = address && !e->sender.domain.p && !e->sender.local.p;
+    am_spf_query q = query_sender(m);
+    if (q.ip.family && !m->options->no_prefetch)
+        am_spf_start(&m->context, &q);
+}
+
+void am_message_login(am_message *m, am_str user)
+{
+    m->evidence.auth_user = am_str_copy(m->arena, user);
+}
+
+/* What a field will need of the DNS is asked for as soon as the field is there. */
+static void field_seen(am_message *m)
+{
+    if (m->header.failed || m->options->no_prefetch)
+        return;
+    const am_field *f = &m->header.field[m->header.n - 1];
+    if (am_str_iis(f->name, "DKIM-Signature")) {
+        am_dkim_start(&m->context, f->value);
+    } else if (am_str_iis(f->name, "From")) {
+        am_header one = {.arena = m->arena, .field = &m->header.field[m->header.n - 1], .n = 1};
+        am_author author = am_author_parse(m->arena, &one);
+        if (author.status == AM_AUTHOR_ONE)
+            am_dmarc_start(&m->context, &m->options->dmarc, author.mailbox.domain);
+    }
+}
+
+void am_message_field(am_message *m, am_str name, am_str value)
+{
+    am_header_add(&m->header, name, value);
+    field_seen(m);
+}
+
+void am_message_field_raw(am_message *m, am_str raw)
+{
+    am_header_add_raw(&m->header, raw);
+    field_seen(m);
+}
+
+void am_message_eoh(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    m->eoh = true;
+    if (m->header.failed) {
+        e->limit = am_arena_failed(m->arena) ? NULL : "header over the limits";
+        e->author = (am_author){.status = AM_AUTHOR_BAD, .reason = "header over the limits"};
+        return;
+    }
+    e->author = am_author_parse(m->arena, &m->header);
+    am_str author = e->author.status == AM_AUTHOR_ONE ? e->author.mailbox.domain : (am_str){0};
+    m->bodies = am_bodies_begin(m->arena);
+    if (m->bodies)
+        m->dkim = am_dkim_begin(&m->context, &m->options->dkim, &m->header, author, m->bodies);
+}
+
+bool am_message_wants_body(const am_message *m)
+{
+    return m->dkim && (am_bodies_wanted(m->bodies) || m->options->dkim.engine != AM_DKIM_OWN);
+}
+
+void am_message_body(am_message *m, const void *p, size_t n)
+{
+    if (!m->dkim)
+        return;
+    am_bodies_feed(m->bodies, p, n);
+    am_dkim_body(m->dkim, p, n);
+}
+
+static void finish_envelope(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    if (!e->ip.family)
+        return;
+    e->iprev = am_iprev_check(&m->context, &e->ip);
+    e->has_iprev = true;
+    am_spf_query helo = query_helo(m), sender = query_sender(m);
+    if (!e->sender.local.p && !e->sender.domain.p)
+        e->spf_from_helo = true;
+    if (e->has_helo || e->spf_from_helo)
+        e->helo_spf = am_spf_check(&m->context, &m->options->spf, &helo);
+    e->spf = e->spf_from_helo ? e->helo_spf : am_spf_check(&m->context, &m->options->spf, &sender);
+    e->has_spf = true;
+}
+
+static void finish_dkim(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    if (!m->dkim)
+        return;
+    am_bodies_finish(m->bodies);
+    e->dkim = am_dkim_finish(m->dkim, &e->dkims);
+    e->dkims_skipped = am_dkim_skipped(m->dkim);
+}
+
+/* RFC 9989 4.4: DMARC sees domains and results, and nothing else of SPF and DKIM. */
+static void finish_dmarc(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    am_dmarc_id *id = am_arena_array(m->arena, e->dkims + 1, sizeof *id);
+    size_t n = 0;
+    if (!id)
+        return;
+    if (e->has_spf && am_domain_normalise(m->arena, e->spf.domain, &id[n].domain)) {
+        id[n].method = AM_DMARC_SPF;
+        id[n++].result = e->spf.result;
+    }
+    for (size_t i = 0; i < e->dkims; i++) {
+        if (!am_domain_normalise(m->arena, e->dkim[i].domain, &id[n].domain))
+            continue;
+        id[n].method = AM_DMARC_DKIM;
+        id[n++].result = e->dkim[i].result;
+    }
+    e->dmarc = am_dmarc_check(&m->context, &m->options->dmarc, &e->author, id, n);
+    e->has_dmarc = true;
+}
+
+const am_evidence *am_message_finish(am_message *m)
+{
+    finish_envelope(m);
+    if (m->eoh) {
+        finish_dkim(m);
+        finish_dmarc(m);
+    }
+    if (am_arena_failed(m->arena) || (m->eoh && !m->dkim && !m->evidence.limit))
+        m->evidence.fault = "out of memory";
+    return &m->evidence;
+}
+
+const am_header *am_message_header(const am_message *m)
+{
+    return &m->header;
+}
+
+am_arena *am_message_arena(am_message *m)
+{
+    return m->arena;
+}
+
+void am_message_free(am_message *m)
+{
+    if (!m)
+        return;
+    am_dkim_end(m->dkim);
+    am_bodies_end(m->bodies);
+    am_dns_end(m->context.dns);
+    am_arena_free(m->arena);
+    free(m);
+}

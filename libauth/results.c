@@ -1,0 +1,161 @@
+/*
+ * results: evidence to Authentication-Results (RFC 8601, 7208, 6376, 9989).
+ *
+ * For: the milter and the tools. Says which method has which properties; how
+ * they are spelt, quoted and folded is libauth/authres's matter. Waits: never.
+ * Memory: the caller's arena. Callers: anyone who has evidence.
+ */
+#include "libauth/message.h"
+#include "libauth/base/domain.h"
+
+#include <string.h>
+
+typedef struct builder {
+    am_arena *arena;
+    const am_evidence *e;
+    const am_results_options *o;
+    am_resinfo *info;
+    size_t n;
+} builder;
+
+enum { MAX_PROPERTIES = 5 };
+
+static am_resinfo *add(builder *b, const char *method, am_result result)
+{
+    am_resinfo *r = &b->info[b->n++];
+    *r = (am_resinfo){.method = am_str_of(method), .result = am_str_of(am_result_word(result))};
+    r->property = am_arena_array(b->arena, MAX_PROPERTIES, sizeof *r->property);
+    return r;
+}
+
+static void property(am_resinfo *r, const char *ptype, const char *name, am_str value)
+{
+    if (!r->property || value.n == 0 || r->properties == MAX_PROPERTIES)
+        return;
+    ((am_property *)(uintptr_t)r->property)[r->properties++] =
+        (am_property){am_str_of(ptype), am_str_of(name), value};
+}
+
+/* RFC 8601 4 and 2.7.2: the domain alone, unless the record used the local-part. */
+static am_str sender_value(const builder *b)
+{
+    const am_mailbox *s = &b->e->sender;
+    if (s->domain.n && s->local.n && (b->o->full_sender || b->e->spf.local_used))
+        return am_str_format(b->arena, "%.*s@%.*s", AM_ARG(s->local), AM_ARG(s->domain));
+    return s->domain;
+}
+
+static void add_spf(builder *b)
+{
+    const am_evidence *e = b->e;
+    if (e->has_spf && !e->spf_from_helo) {
+        am_resinfo *r = add(b, "spf", e->spf.result);
+        r->reason = e->spf.reason;
+        property(r, "smtp", "mailfrom", sender_value(b));
+    }
+    /* RFC 8601 2.7.2: an entry names only the identity that produced it. */
+    if (e->has_spf && (e->has_helo || e->spf_from_helo)) {
+        am_resinfo *r = add(b, "spf", e->helo_spf.result);
+        r->reason = e->helo_spf.reason;
+        property(r, "smtp", "helo", e->helo);
+    }
+}
+
+/* RFC 6008 4: at least eight characters, more where they would not be unique. */
+static am_str short_signature(const am_evidence *e, size_t i)
+{
+    am_str b = e->dkim[i].signature;
+    size_t n = 8;
+    for (size_t k = 0; k < e->dkims; k++) {
+        am_str other = e->dkim[k].signature;
+        size_t same = 0;
+        while (k != i && same < b.n && same < other.n && b.p[same] == other.p[same])
+            same++;
+        if (k != i && same < b.n && same >= n)
+            n = same + 1;
+    }
+    return am_str_cut(b, 0, n);
+}
+
+static void add_signature(builder *b, size_t i)
+{
+    const am_dkim_verdict *v = &b->e->dkim[i];
+    am_resinfo *r = add(b, "dkim", v->result);
+    r->reason = am_str_of(v->reason);
+    if (v->detail.n)
+        r->reason = am_str_format(b->arena, "%s: %.*s", v->reason, AM_ARG(v->detail));
+    if (v->testing)
+        r->comment = AM_STR("the key says t=y: testing");
+    property(r, "header", "d", v->domain);
+    property(r, "header", "i", v->identity);
+    property(r, "header", "s", v->selector);
+    property(r, "header", "a", v->algorithm);
+    property(r, "header", "b", short_signature(b->e, i));
+}
+
+static void add_dkim(builder *b)
+{
+    const am_evidence *e = b->e;
+    bool noted = false;
+    if (e->limit) {
+        add(b, "dkim", AM_PERMERROR)->reason = am_str_of(e->limit);
+        return;
+    }
+    if (e->dkims == 0)
+        add(b, "dkim", AM_NONE);
+    for (size_t i = 0; i < e->dkims; i++) {
+        bool skipped = e->dkims_skipped && strcmp(e->dkim[i].reason, "not evaluated") == 0;
+        if (skipped && noted)
+            continue;
+        add_signature(b, i);
+        if (skipped)
+            b->info[b->n - 1].comment = am_str_format(
+                b->arena, "%zu signatures over the limit were not evaluated", e->dkims_skipped);
+        noted = noted || skipped;
+    }
+}
+
+/* RFC 9989 9.1: policy.dmarc is the policy after the record's own options. */
+static void add_dmarc(builder *b)
+{
+    const am_dmarc_verdict *v = &b->e->dmarc;
+    am_resinfo *r = add(b, "dmarc", v->result);
+    r->reason = am_str_of(v->reason);
+    property(r, "header", "from", v->domain);
+    if (!v->has_policy)
+        return;
+    am_dmarc_policy policy = v->policy;
+    if (v->testing && policy != AM_DMARC_NONE)
+        policy--;
+    property(r, "policy", "dmarc", am_str_of(am_dmarc_policy_word(policy)));
+}
+
+static void add_iprev(builder *b)
+{
+    char text[AM_IP_TEXT];
+    am_resinfo *r = add(b, "iprev", b->e->iprev.result);
+    r->reason = am_str_of(b->e->iprev.reason);
+    r->comment = b->e->iprev.name;
+    property(r, "policy", "iprev", am_str_copy(b->arena, am_str_of(am_ip_text(&b->e->ip, text))));
+}
+
+am_authres am_results(am_arena *a, const am_evidence *e, const am_results_options *o)
+{
+    builder b = {.arena = a, .e = e, .o = o};
+    b.info = am_arena_array(a, e->dkims + 6, sizeof *b.info);
+    am_authres r = {.id = am_str_of(o->authserv_id), .version = 1};
+    if (!b.info)
+        return r;
+    add_spf(&b);
+    if (e->has_dmarc) {
+        add_dkim(&b);
+        add_dmarc(&b);
+    }
+    if (e->has_iprev)
+        add_iprev(&b);
+    if (e->auth_user.n)
+        property(add(&b, "auth", AM_PASS), "smtp", "auth", e->auth_user);
+    r.result = b.info;
+    r.results = b.n;
+    return r;
+}

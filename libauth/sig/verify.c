@@ -1,0 +1,148 @@
+/*
+ * verify: the hash over header fields, and the signature over that hash.
+ *
+ * For: b= of DKIM and ARC (RFC 6376 3.7, 5.4.2, 8463 3, 8617 5.1.1). Waits:
+ * never. Memory: OpenSSL's contexts, freed here; a list of fields in the
+ * caller's arena. Callers: dkim, arc.
+ */
+#include "libauth/sig/verify.h"
+#include "libauth/base/taglist.h"
+#include "libauth/sig/sha256.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+
+#include <stdlib.h>
+struct am_headhash {
+    am_sha256 sha;
+    bool failed; /* a field may be missing from the hash */
+};
+
+am_headhash *am_headhash_new(void)
+{
+    am_headhash *h = malloc(sizeof *h);
+    if (!h)
+        return NULL;
+    h->failed = false;
+    if (!am_sha256_open(&h->sha)) {
+        am_sha256_close(&h->sha);
+        free(h);
+        return NULL;
+    }
+    return h;
+}
+
+void am_headhash_sink(void *h, const void *p, size_t n)
+{
+    am_sha256_add(&((am_headhash *)h)->sha, p, n);
+}
+
+bool am_headhash_end(am_headhash *h, unsigned char digest[static 32])
+{
+    bool ok = !h->failed && am_sha256_digest(&h->sha, digest);
+    am_sha256_close(&h->sha);
+    free(h);
+    return ok;
+}
+
+/* The fields of a message sorted by name, and top down within a name. */
+typedef struct slot {
+    am_str name;
+    size_t field;
+    size_t taken; /* in the last slot of a name: how many of them were used */
+} slot;
+
+static int by_name(const void *a, const void *b)
+{
+    const slot *x = a, *y = b;
+    int d = am_str_icmp(x->name, y->name);
+    return d ? d : (x->field > y->field) - (x->field < y->field);
+}
+
+static slot *sorted(am_arena *a, const am_header *header, size_t without, size_t *n)
+{
+    slot *s = am_arena_array(a, header->n + 1, sizeof *s);
+    *n = 0;
+    for (size_t i = 0; s && i < header->n; i++)
+        if (i != without)
+            s[(*n)++] = (slot){.name = header->field[i].name, .field = i};
+    if (s)
+        qsort(s, *n, sizeof *s, by_name);
+    return s;
+}
+
+/* RFC 6376 5.4.2: the lowest field of that name not used yet; NULL: none is left. */
+static const slot *lowest(slot *s, size_t n, am_str name)
+{
+    size_t lo = 0, hi = n;
+    while (lo < hi) { /* the first slot behind the name's */
+        size_t mid = lo + (hi - lo) / 2;
+        if (am_str_icmp(s[mid].name, name) <= 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (lo == 0 || !am_str_ieq(s[lo - 1].name, name))
+        return NULL;
+    size_t back = s[lo - 1].taken;
+    if (back >= lo || !am_str_ieq(s[lo - 1 - back].name, name))
+        return NULL;
+    s[lo - 1].taken++;
+    return &s[lo - 1 - back];
+}
+
+void am_headhash_fields(am_headhash *h, am_canon c, am_arena *a, const am_header *header,
+    am_str names, size_t signature_field)
+{
+    size_t n;
+    am_str name;
+    /* RFC 6376 3.5 h=: the list never means the signature's own field. */
+    slot *s = sorted(a, header, signature_field, &n);
+    if (!s) {
+        h->failed = true;
+        return;
+    }
+    while (am_list_next(&names, ':', &name)) {
+        const slot *x = lowest(s, n, name);
+        if (x)
+            am_canon_field(c, header->field[x->field].raw, true, am_headhash_sink, h);
+    }
+    am_canon_signature(c, header->field[signature_field].raw, am_headhash_sink, h);
+}
+
+static int verify_rsa(EVP_PKEY *key, const unsigned char *digest, am_str signature)
+{
+    int rc = -1;
+    EVP_PKEY_CTX *x = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+    EVP_MD *sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    if (x && sha256 && EVP_PKEY_verify_init(x) == 1 &&
+        EVP_PKEY_CTX_set_rsa_padding(x, RSA_PKCS1_PADDING) == 1 &&
+        EVP_PKEY_CTX_set_signature_md(x, sha256) == 1)
+        rc = EVP_PKEY_verify(x, (const unsigned char *)signature.p, signature.n, digest, 32) == 1;
+    EVP_MD_free(sha256);
+    EVP_PKEY_CTX_free(x);
+    return rc;
+}
+
+/* RFC 8463 3: PureEdDSA over the 32 octets of the SHA-256. */
+static int verify_ed25519(EVP_PKEY *key, const unsigned char *digest, am_str signature)
+{
+    int rc = -1;
+    EVP_MD_CTX *x = EVP_MD_CTX_new();
+    if (x && EVP_DigestVerifyInit(x, NULL, NULL, NULL, key) == 1)
+        rc = EVP_DigestVerify(x, (const unsigned char *)signature.p, signature.n, digest, 32) == 1;
+    EVP_MD_CTX_free(x);
+    return rc;
+}
+
+am_verify am_verify_digest(
+    const am_key *key, const unsigned char digest[static 32], am_str signature)
+{
+    ERR_set_mark();
+    int rc = key->type == AM_KEY_RSA ? verify_rsa(key->pkey, digest, signature)
+                                     : verify_ed25519(key->pkey, digest, signature);
+    bool memory = rc == 0 && ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
+    ERR_pop_to_mark();
+    return rc == 1 ? AM_VERIFY_GOOD : rc == 0 && !memory ? AM_VERIFY_BAD : AM_VERIFY_FAULT;
+}

@@ -1,0 +1,231 @@
+/*
+ * callbacks: the way of a message, as the MTA tells it.
+ *
+ * For: libmilter, whose threads call. Every function here hands on what it was given and answers;
+ * whoever wants to know what happens reads milter/session.c next. Waits: at the end of a message
+ * alone. Memory: a session a connection, kept as libmilter's private data. Callers: libmilter.
+ */
+#include "milter/callbacks.h"
+#include "milter/log.h"
+#include "milter/session.h"
+#include "milter/worker.h"
+
+#include <libmilter/mfdef.h>
+
+#include <string.h>
+
+/* Steps that we never want to hear of, and those that need no answer. */
+enum {
+    NOT_WANTED = SMFIP_NORCPT | SMFIP_NODATA | SMFIP_NOUNKNOWN,
+    NO_ANSWER = SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_HDR | SMFIP_NR_EOH,
+    NEEDED = SMFIF_ADDHDRS | SMFIF_CHGHDRS,
+    WELCOME = SMFIF_QUARANTINE | SMFIF_SETSYMLIST,
+};
+
+static char results_name[] = "Authentication-Results";
+
+/* The connection's session; made here for one that came without a negotiation (SMFIC_QUIT_NC).
+ * NULL: out of memory, or too many. */
+static am_session *session_of(SMFICTX *ctx)
+{
+    am_session *s = smfi_getpriv(ctx);
+    if (!s && (s = am_worker_enter()) && smfi_setpriv(ctx, s) != MI_SUCCESS) {
+        am_worker_leave(s);
+        s = NULL;
+    }
+    return s;
+}
+
+/* The answer to a step that is not the last: none, where that was agreed on. */
+static sfsistat go_on(const am_session *s, unsigned long no_answer)
+{
+    return am_session_terms(s)->steps & no_answer ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+}
+
+/* Only these macros are looked at; the MTA need not send others. */
+static void ask_for_macros(SMFICTX *ctx)
+{
+    static const struct {
+        int where;
+        const char *macros;
+    } want[] = {{SMFIM_CONNECT, ""}, {SMFIM_HELO, ""}, {SMFIM_ENVFROM, "{auth_authen}"},
+        {SMFIM_ENVRCPT, ""}, {SMFIM_DATA, ""}, {SMFIM_EOH, "i"}, {SMFIM_EOM, "i"}};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        (void)smfi_setsymlist(ctx, want[i].where, (char *)(uintptr_t)want[i].macros);
+}
+
+/* What is agreed on, of what the MTA offers. */
+static am_terms agree(unsigned long actions, unsigned long steps)
+{
+    am_terms t = {.leading_space = steps & SMFIP_HDR_LEADSPC,
+        .quarantine = actions & SMFIF_QUARANTINE,
+        .steps = steps & (NOT_WANTED | NO_ANSWER | SMFIP_HDR_LEADSPC | SMFIP_SKIP)};
+    /* A chunk of the body is answered so that the others can be skipped; otherwise it needs none.
+     */
+    if (!(steps & SMFIP_SKIP))
+        t.steps |= steps & SMFIP_NR_BODY;
+    return t;
+}
+
+static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
+    unsigned long f2, unsigned long f3, unsigned long *want_actions, unsigned long *want_steps,
+    unsigned long *want_f2, unsigned long *want_f3)
+{
+    am_terms t = agree(actions, steps);
+    bool able = (actions & NEEDED) == NEEDED;
+    am_session *s = able ? session_of(ctx) : NULL;
+    if (!s) {
+        am_log(LOG_ERR, "MTA refused: %s",
+            able ? "limits.sessions is reached, or no memory" : "it lets no fields be changed");
+        return SMFIS_REJECT;
+    }
+    am_session_agree(s, &t);
+    if (actions & SMFIF_SETSYMLIST)
+        ask_for_macros(ctx);
+    *want_actions = actions & (NEEDED | WELCOME);
+    *want_steps = t.steps;
+    *want_f2 = f2 & 0;
+    *want_f3 = f3 & 0;
+    return SMFIS_CONTINUE;
+}
+
+static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
+{
+    am_session *s = session_of(ctx);
+    (void)host; /* the MTA's own look-up: iprev makes its own */
+    if (!s)
+        return SMFIS_TEMPFAIL;
+    am_session_client(s, address);
+    return go_on(s, SMFIP_NR_CONN);
+}
+
+static sfsistat on_helo(SMFICTX *ctx, char *name)
+{
+    am_session *s = session_of(ctx);
+    if (!s)
+        return SMFIS_TEMPFAIL;
+    am_session_helo(s, name);
+    return go_on(s, SMFIP_NR_HELO);
+}
+
+static sfsistat on_sender(SMFICTX *ctx, char **argument)
+{
+    static char login[] = "{auth_authen}";
+    am_session *s = session_of(ctx);
+    if (!s)
+        return SMFIS_TEMPFAIL;
+    am_session_sender(s, argument[0], smfi_getsymval(ctx, login));
+    return go_on(s, SMFIP_NR_MAIL);
+}
+
+static sfsistat on_field(SMFICTX *ctx, char *name, char *value)
+{
+    am_session *s = session_of(ctx);
+    if (!s)
+        return SMFIS_TEMPFAIL;
+    am_session_field(s, name, value);
+    return go_on(s, SMFIP_NR_HDR);
+}
+
+static sfsistat on_eoh(SMFICTX *ctx)
+{
+    am_session *s = session_of(ctx);
+    if (!s)
+        return SMFIS_TEMPFAIL;
+    am_session_eoh(s);
+    return go_on(s, SMFIP_NR_EOH);
+}
+
+static sfsistat on_body(SMFICTX *ctx, unsigned char *p, size_t n)
+{
+    am_session *s = session_of(ctx);
+    if (!s)
+        return SMFIS_TEMPFAIL;
+    bool more = am_session_body(s, p, n);
+    if (!more && am_session_terms(s)->steps & SMFIP_SKIP)
+        return SMFIS_SKIP;
+    return go_on(s, SMFIP_NR_BODY);
+}
+
+static sfsistat refuse(SMFICTX *ctx, const am_decision *d)
+{
+    char text[2 * sizeof d->text];
+    size_t n = 0;
+    for (const char *p = d->text; *p; p++) {
+        if (*p == '%') /* libmilter hands the text to printf's kin */
+            text[n++] = '%';
+        text[n++] = *p;
+    }
+    text[n] = '\0';
+    char code[4], xcode[12];
+    (void)smfi_setreply(ctx, strcpy(code, d->code), strcpy(xcode, d->xcode), text);
+    return d->action == AM_ACTION_REJECT ? SMFIS_REJECT : SMFIS_TEMPFAIL;
+}
+
+/* Forged fields out, ours in, aside where policy says so. False: the MTA did not take it. */
+static bool change(SMFICTX *ctx, am_outcome *o)
+{
+    char reason[sizeof o->decision.text];
+    while (am_strip_next(&o->strip))
+        if (smfi_chgheader(ctx, results_name, (int)o->strip.number, NULL) != MI_SUCCESS)
+            return false;
+    if (o->field && smfi_insheader(ctx, 0, results_name, (char *)(uintptr_t)o->field) != MI_SUCCESS)
+        return false;
+    return o->decision.action != AM_ACTION_QUARANTINE ||
+           smfi_quarantine(ctx, strcpy(reason, o->decision.text)) == MI_SUCCESS;
+}
+
+static sfsistat on_eom(SMFICTX *ctx)
+{
+    static char queue_id[] = "i";
+    am_session *s = session_of(ctx);
+    if (!s)
+        return SMFIS_TEMPFAIL;
+    const char *id = smfi_getsymval(ctx, queue_id);
+    am_outcome *o = am_session_finish(s, id);
+    bool accepted = o->decision.code == NULL;
+    sfsistat answer = accepted ? SMFIS_ACCEPT : refuse(ctx, &o->decision);
+    if (accepted && !change(ctx, o)) {
+        am_log(LOG_ERR, "%s: the MTA did not take the changes", id ? id : "NOQUEUE");
+        answer = SMFIS_TEMPFAIL; /* a forged field may be left */
+    }
+    am_session_reset(s);
+    return answer;
+}
+
+static sfsistat on_abort(SMFICTX *ctx)
+{
+    am_session *s = smfi_getpriv(ctx);
+    if (s)
+        am_session_reset(s);
+    return SMFIS_CONTINUE;
+}
+
+static sfsistat on_close(SMFICTX *ctx)
+{
+    am_session *s = smfi_getpriv(ctx);
+    (void)smfi_setpriv(ctx, NULL);
+    if (s)
+        am_worker_leave(s);
+    return SMFIS_CONTINUE;
+}
+
+struct smfiDesc am_callbacks(void)
+{
+    static char name[] = "authmilld";
+    return (struct smfiDesc){
+        .xxfi_name = name,
+        .xxfi_version = SMFI_VERSION,
+        .xxfi_flags = NEEDED | WELCOME,
+        .xxfi_connect = on_connect,
+        .xxfi_helo = on_helo,
+        .xxfi_envfrom = on_sender,
+        .xxfi_header = on_field,
+        .xxfi_eoh = on_eoh,
+        .xxfi_body = on_body,
+        .xxfi_eom = on_eom,
+        .xxfi_abort = on_abort,
+        .xxfi_close = on_close,
+        .xxfi_negotiate = on_negotiate,
+    };
+}

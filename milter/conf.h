@@ -1,0 +1,100 @@
+/* The daemon's configuration as plain data: read once, never changed, freed as one. */
+#ifndef AM_MILTER_CONF_H
+#define AM_MILTER_CONF_H
+
+#include "libauth/message.h"
+#include "milter/socket.h"
+
+enum { AM_CONF_LIST_MAX = 256 }; /* entries of one list */
+
+typedef struct am_conf_list {
+    unsigned n;
+    const char *item[AM_CONF_LIST_MAX];
+} am_conf_list;
+
+typedef struct am_conf_nets {
+    unsigned n;
+    am_net item[AM_CONF_LIST_MAX];
+} am_conf_nets;
+
+/* What to do where we cannot judge. */
+typedef enum am_conf_action { AM_CONF_ACCEPT, AM_CONF_TEMPFAIL } am_conf_action;
+
+typedef enum am_conf_malformed {
+    AM_MALFORMED_DEFAULT, /* permerror; reject where dmarc.enforce */
+    AM_MALFORMED_PERMERROR,
+    AM_MALFORMED_REJECT,
+    AM_MALFORMED_QUARANTINE
+} am_conf_malformed;
+
+typedef enum am_log_to { AM_LOG_SYSLOG, AM_LOG_STDERR } am_log_to;
+
+/* Every string ends in NUL and is never NULL; "" stands for "not set". */
+typedef struct am_conf {
+    am_arena *arena;
+    const char *file; /* "" for the built-in defaults */
+    am_socket socket;
+    unsigned socket_mode;
+    const char *socket_group, *user, *pid_file;
+    const char *authserv_id, *receiver; /* the host's name where not set */
+    am_conf_nets local_networks;
+    am_conf_action on_fault, on_dns_failure;
+    unsigned drain_ms;
+    struct {
+        am_log_to to;
+        unsigned facility, level; /* syslog's numbers */
+    } log;
+    struct {
+        am_conf_list nameservers, zones;
+        const char *resolv_conf;
+        unsigned timeout_ms, try_ms, max_ttl;
+        size_t cache;
+        bool trust_ad, prefetch;
+    } dns;
+    struct {
+        unsigned max_terms, max_void, max_names, max_questions;
+    } spf;
+    struct {
+        am_dkim_engine engine;
+        unsigned max_signatures, min_rsa_bits, max_rsa_bits, clock_drift;
+        bool body_length_policy;
+    } dkim;
+    struct {
+        am_conf_list trusted_sealers; /* normalised domains */
+    } arc;
+    struct {
+        bool enforce, use_psl;
+        const char *psl_file;
+        am_psl *psl; /* loaded where use_psl; the configuration's own */
+        unsigned max_walks;
+        am_conf_malformed malformed_from;
+    } dmarc;
+    struct {
+        size_t header_octets, memory;
+        unsigned fields, dns_questions, sessions, silence; /* silence: seconds */
+    } limits;
+    struct {
+        bool full_sender;
+    } authres;
+} am_conf;
+
+/* Reads a file. NULL: `why` says "file:line: what, and what would be right". One thread at a time:
+ * libconfuse's scanner is one a process. */
+am_conf *am_conf_load(const char *file, am_error *why);
+
+am_conf *am_conf_defaults(am_error *why); /* what an empty file gives */
+void am_conf_free(am_conf *c);            /* NULL is fine */
+
+/* Are the files there that the configuration names (zone files)? False: `why`. Starts no thread. */
+bool am_conf_check(const am_conf *c, am_error *why);
+
+/* For libauth; what it points to lives as long as `c`. */
+void am_conf_options(const am_conf *c, am_options *out);
+
+/* The DNS backend that the configuration asks for. NULL: `why`. */
+am_dns *am_conf_dns(const am_conf *c, am_error *why);
+
+/* Is the client one of ours: never enforced upon? */
+bool am_conf_is_local(const am_conf *c, const am_ip *ip);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * conf_apply: the configuration as the rest of the house wants it.
+ *
+ * For: worker, supervisor, `authmill check --config`. Waits: am_conf_check and am_conf_dns read
+ * files. Memory: what they hand out points into the configuration. Callers: anyone.
+ */
+#include "milter/conf.h"
+
+#include <unistd.h>
+#include <errno.h>
+#include <string.h>
+
+void am_conf_options(const am_conf *c, am_options *out)
+{
+    *out = (am_options){
+        .spf = {c->spf.max_terms, c->spf.max_void, c->spf.max_names, c->spf.max_questions},
+        .dkim = {.engine = c->dkim.engine,
+            .max_signatures = c->dkim.max_signatures,
+            .body_length_policy = c->dkim.body_length_policy,
+            .min_rsa_bits = c->dkim.min_rsa_bits,
+            .max_rsa_bits = c->dkim.max_rsa_bits,
+            .clock_drift = c->dkim.clock_drift},
+        .dmarc = {.psl = c->dmarc.psl, .max_walks = c->dmarc.max_walks},
+        .dns = {.wait_ms = c->dns.timeout_ms, .questions = c->limits.dns_questions},
+        .max_memory = c->limits.memory,
+        .max_fields = c->limits.fields,
+        .max_header_octets = c->limits.header_octets,
+        .receiver = c->receiver,
+        .no_prefetch = !c->dns.prefetch,
+    };
+}
+
+am_dns *am_conf_dns(const am_conf *c, am_error *why)
+{
+    if (c->dns.zones.n)
+        return am_dns_zonefiles(c->dns.zones.item, c->dns.zones.n, why);
+    am_dns_options o = {
+        .nameserver = c->dns.nameservers.item,
+        .nameservers = c->dns.nameservers.n,
+        .resolv_conf = c->dns.resolv_conf,
+        .try_ms = c->dns.try_ms,
+        .cache_bytes = c->dns.cache,
+        .max_ttl = c->dns.max_ttl,
+        .trust_ad = c->dns.trust_ad,
+    };
+    return am_dns_network(&o, why);
+}
+
+bool am_conf_check(const am_conf *c, am_error *why)
+{
+    am_error e;
+    if (c->dns.zones.n) {
+        am_dns *d = am_dns_zonefiles(c->dns.zones.item, c->dns.zones.n, &e);
+        am_dns_free(d);
+        if (!d)
+            am_error_set(why, "%s: dns.zones: %s", c->file, e.text);
+        return d != NULL;
+    }
+    if (c->dns.nameservers.n || access(c->dns.resolv_conf, R_OK) == 0)
+        return true;
+    am_error_set(why, "%s: dns.resolv-conf: %s: %s; set dns.nameservers", c->file,
+        c->dns.resolv_conf, strerror(errno));
+    return false;
+}
+
+bool am_conf_is_local(const am_conf *c, const am_ip *ip)
+{
+    for (unsigned i = 0; i < c->local_networks.n; i++)
+        if (am_ip_in(ip, &c->local_networks.item[i]))
+            return true;
+    return false;
+}

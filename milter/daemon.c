@@ -1,0 +1,99 @@
+/*
+ * daemon: background, pid file, service manager.
+ *
+ * For: the supervisor. Waits: am_daemon_detach, in the process that goes. Memory: none.
+ * Callers: one thread.
+ */
+#include "config.h"
+
+#include "milter/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+int am_daemon_detach(am_error *why)
+{
+    int up[2];
+    if (pipe2(up, O_CLOEXEC) != 0) {
+        am_error_set(why, "pipe: %s", strerror(errno));
+        return -1;
+    }
+    pid_t pid = fork();
+    if (pid < 0) {
+        am_error_set(why, "fork: %s", strerror(errno));
+        return -1;
+    }
+    if (pid > 0) {
+        unsigned char status = EX_SOFTWARE;
+        close(up[1]);
+        while (read(up[0], &status, 1) < 0 && errno == EINTR)
+            ;
+        _exit(status);
+    }
+    close(up[0]);
+    (void)setsid();
+    if (chdir("/") != 0)
+        am_error_set(why, "chdir: %s", strerror(errno));
+    return up[1];
+}
+
+void am_daemon_up(int waiting, int status)
+{
+    unsigned char octet = (unsigned char)status;
+    if (waiting < 0)
+        return;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    (void)!write(waiting, &octet, 1);
+    close(waiting);
+    if (null < 0)
+        return;
+    for (int fd = 0; fd <= 2; fd++)
+        (void)dup2(null, fd);
+    close(null);
+}
+
+bool am_daemon_write_pid(const char *file, am_error *why)
+{
+    if (!*file)
+        return true;
+    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    bool good = fd >= 0 && dprintf(fd, "%ld\n", (long)getpid()) > 0;
+    if (!good)
+        am_error_set(why, "pid file %s: %s", file, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return good;
+}
+
+void am_daemon_remove_pid(const char *file)
+{
+    if (*file)
+        (void)unlink(file);
+}
+
+void am_daemon_notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    size_t n = path ? strlen(path) : 0;
+    if (n < 2 || n >= sizeof sa.sun_path)
+        return;
+    memcpy(sa.sun_path, path, n);
+    if (sa.sun_path[0] == '@') /* Linux's abstract names */
+        sa.sun_path[0] = '\0';
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&sa,
+        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
+    close(fd);
+}

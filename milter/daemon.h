@@ -1,0 +1,22 @@
+/* What makes a process a daemon: background, pid file, and a word to the service manager. */
+#ifndef AM_MILTER_DAEMON_H
+#define AM_MILTER_DAEMON_H
+
+#include "libauth/base/error.h"
+
+#include <stdbool.h>
+
+/* Goes into the background. The calling process waits there until the daemon calls
+ * am_daemon_up or ends, and exits with its status; it does not return. In the daemon: the
+ * descriptor for am_daemon_up; -1: `why`. */
+int am_daemon_detach(am_error *why);
+void am_daemon_up(int waiting, int status); /* -1: nobody waits */
+
+/* "" is no file. False: `why`. */
+bool am_daemon_write_pid(const char *file, am_error *why);
+void am_daemon_remove_pid(const char *file);
+
+/* Tells the service manager ("READY=1"), if there is one: sd_notify(3). */
+void am_daemon_notify(const char *state);
+
+#endif

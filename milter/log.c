@@ -1,0 +1,141 @@
+/*
+ * log: one line a message, and a line for everything unusual.
+ *
+ * For: supervisor and worker. Waits: as long as syslog(3) or a write to standard error does.
+ * Memory: the stack. Callers: any thread; am_log_open before there are several.
+ *
+ * Nothing from outside reaches the log but through am_log_text.
+ */
+#include "milter/log.h"
+#include "libauth/base/lex.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct {
+    am_log_to to;
+    int level;
+    bool open;
+} out = {.to = AM_LOG_STDERR, .level = LOG_WARNING};
+
+void am_log_open(const am_conf *c)
+{
+    out.to = c->log.to;
+    out.level = (int)c->log.level;
+    if (out.open)
+        closelog();
+    out.open = out.to == AM_LOG_SYSLOG;
+    if (out.open)
+        openlog("authmilld", LOG_PID | LOG_NDELAY, (int)c->log.facility);
+}
+
+void am_log(int level, const char *fmt, ...)
+{
+    char line[2048];
+    if (level > out.level)
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(line, sizeof line - 1, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return;
+    if (out.to == AM_LOG_SYSLOG)
+        syslog(level, "%s", line);
+    else
+        dprintf(STDERR_FILENO, "authmilld[%ld]: %s\n", (long)getpid(), line);
+}
+
+const char *am_log_text(char *text, size_t size, am_str s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        bool plain = am_is(s.p[i], AM_VCHAR) && s.p[i] != '\\';
+        size_t need = plain ? 1 : 4, rest = i + 1 < s.n ? 3 : 0;
+        if (n + need + rest + 1 > size) {
+            memcpy(text + n, "...", 3);
+            n += 3;
+            break;
+        }
+        if (plain)
+            text[n] = s.p[i];
+        else
+            snprintf(text + n, 5, "\\x%02X", (unsigned char)s.p[i]);
+        n += need;
+    }
+    text[n] = '\0';
+    return text;
+}
+
+/* A line that is put together piece by piece; what has no room is left out. */
+typedef struct line {
+    char text[1600];
+    size_t n;
+} line;
+
+static void add(line *l, const char *name, const char *value, am_str detail)
+{
+    char safe[160];
+    char *to = l->text + l->n;
+    size_t room = sizeof l->text - l->n;
+    int n = detail.n ? snprintf(to, room, " %s=%s(%s)", name, value,
+                           am_log_text(safe, sizeof safe, detail))
+                     : snprintf(to, room, " %s=%s", name, value);
+    if (n > 0 && (size_t)n < room)
+        l->n += (size_t)n;
+    else
+        *to = '\0';
+}
+
+static void add_text(line *l, const char *name, am_str value)
+{
+    char safe[320];
+    add(l, name, am_log_text(safe, sizeof safe, value), (am_str){0});
+}
+
+static void add_envelope(line *l, const am_evidence *e)
+{
+    char ip[AM_IP_TEXT], from[320];
+    add(l, "client", e->ip.family ? am_ip_text(&e->ip, ip) : "local", (am_str){0});
+    if (e->has_helo)
+        add_text(l, "helo", e->helo);
+    snprintf(from, sizeof from, "%.*s%s%.*s", e->sender.local.n > 64 ? 64 : (int)e->sender.local.n,
+        e->sender.local.n ? e->sender.local.p : "", e->sender.domain.n ? "@" : "",
+        e->sender.domain.n > 253 ? 253 : (int)e->sender.domain.n,
+        e->sender.domain.n ? e->sender.domain.p : "");
+    add_text(l, "from", am_str_of(from));
+    if (e->auth_user.n)
+        add_text(l, "user", e->auth_user);
+}
+
+static void add_results(line *l, const am_evidence *e)
+{
+    if (e->has_iprev)
+        add(l, "iprev", am_result_word(e->iprev.result), e->iprev.name);
+    if (e->has_spf)
+        add(l, "spf", am_result_word(e->spf.result), e->spf.domain);
+    for (size_t i = 0; i < e->dkims && i < 4; i++)
+        add(l, "dkim", am_result_word(e->dkim[i].result), e->dkim[i].domain);
+    if (e->dkims == 0 && e->has_dmarc)
+        add(l, "dkim", e->limit ? "permerror" : "none", (am_str){0});
+    if (e->has_dmarc)
+        add(l, "dmarc", am_result_word(e->dmarc.result), e->dmarc.domain);
+    if (e->has_dmarc && e->dmarc.has_policy)
+        add(l, "policy", am_dmarc_policy_word(e->dmarc.policy), (am_str){0});
+}
+
+void am_log_message(const char *id, const am_evidence *e, const am_decision *d)
+{
+    line l = {.n = 0};
+    char safe[80];
+    if (e) {
+        add_envelope(&l, e);
+        add_results(&l, e);
+    }
+    add(&l, "action", am_action_word(d->action), am_str_of(d->why));
+    bool fault = !e || e->fault;
+    am_log(fault ? LOG_ERR : LOG_INFO, "%s:%s",
+        id ? am_log_text(safe, sizeof safe, am_str_of(id)) : "NOQUEUE", l.text);
+}

@@ -1,0 +1,50 @@
+/* One connection of an MTA: what its callbacks feed, and what the MTA is to be told. */
+#ifndef AM_MILTER_SESSION_H
+#define AM_MILTER_SESSION_H
+
+#include "milter/policy.h"
+#include "milter/strip.h"
+
+#include <sys/socket.h>
+
+typedef struct am_session am_session;
+
+/* The MTA's side of the negotiation, as it matters here. */
+typedef struct am_terms {
+    unsigned long steps; /* SMFIP_ bits in force: which steps need no answer, ... */
+    bool leading_space;  /* header values come and go with the space behind the colon */
+    bool quarantine;     /* is offered */
+} am_terms;
+
+typedef struct am_outcome {
+    am_decision decision;
+    const char *field; /* value of Authentication-Results to insert; NULL: none */
+    am_strip strip;    /* fields to delete first */
+} am_outcome;
+
+/* Configuration, options and DNS must outlive the session. NULL: out of memory. */
+am_session *am_session_new(const am_conf *c, const am_options *o, am_dns *dns);
+void am_session_free(am_session *s); /* at any point; NULL is fine */
+
+void am_session_agree(am_session *s, const am_terms *t);
+const am_terms *am_session_terms(const am_session *s);
+
+/* `sa` NULL or another family: no address, a local client. */
+void am_session_client(am_session *s, const struct sockaddr *sa);
+void am_session_helo(am_session *s, const char *name);
+/* `login` NULL or "": not authenticated. */
+void am_session_sender(am_session *s, const char *path, const char *login);
+void am_session_field(am_session *s, const char *name, const char *value);
+void am_session_eoh(am_session *s);
+
+/* False: no more of the body is wanted. */
+bool am_session_body(am_session *s, const void *p, size_t n);
+
+/* The message is complete; may wait for the DNS. Writes the message's log line. Valid until
+ * am_session_reset. `id` is the MTA's queue id, or NULL. */
+am_outcome *am_session_finish(am_session *s, const char *id);
+
+/* The message is over (or given up); the connection goes on. */
+void am_session_reset(am_session *s);
+
+#endif

@@ -1,0 +1,28 @@
+/* Which Authentication-Results fields of a message must go (RFC 8601 5). */
+#ifndef AM_MILTER_STRIP_H
+#define AM_MILTER_STRIP_H
+
+#include "libauth/authres/authres.h"
+#include "libauth/mail/header.h"
+
+/* Walks upwards: deleting a field shifts the numbers of those below it alone. */
+typedef struct am_strip {
+    am_arena *arena;         /* for parsing */
+    const am_header *header; /* the message's fields as far as they were kept */
+    am_str id;               /* our authserv-id */
+    size_t kept;             /* how many such fields header holds */
+    size_t above;            /* fields of header that were not looked at yet */
+    size_t number;           /* of the field to delete, counted per name from 1 */
+} am_strip;
+
+/* `seen`: how many Authentication-Results fields arrived in all; those that a bound kept out of
+ * `header` are not known, and go. */
+am_strip am_strip_begin(am_arena *a, const am_header *header, am_str id, size_t seen);
+
+/* The next one to delete is `number`; false: no more. Without memory, fields count as forged. */
+bool am_strip_next(am_strip *s);
+
+/* Is this the name of the field? ARC-Authentication-Results is another. */
+bool am_strip_is_results(am_str name);
+
+#endif

@@ -1,0 +1,364 @@
+/*
+ * supervisor: the program authmilld.
+ *
+ * Opens the socket, starts a worker that serves it, takes the signals, and looks at nothing that
+ * comes from outside. SIGHUP: the new configuration is checked; if it is good a new worker is
+ * started on the same socket, and the old one finishes its open sessions. A worker that dies is
+ * started again; the socket is open all the time. SIGTERM, SIGINT: the workers finish what is
+ * open (30 s at most), then everything goes. Waits: for signals. Memory: the configuration.
+ */
+#include "config.h"
+
+#include "milter/crew.h"
+#include "milter/daemon.h"
+#include "milter/log.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BACKOFF_FIRST_MS = 250, BACKOFF_MAX_MS = 30000, STEADY_MS = 60000 };
+
+typedef struct arguments {
+    const char *conf, *pid_file; /* pid_file NULL: the configuration's */
+    bool background, test;
+} arguments;
+
+typedef struct supervisor {
+    am_conf *conf;
+    am_identity identity;
+    const char *conf_file, *pid_file;
+    int listener;
+    struct stat listener_file; /* of a unix socket */
+    am_crew crew;
+    am_crewman *serving; /* NULL: to be started again at restart_at */
+    int64_t restart_at, serving_since;
+    unsigned backoff_ms;
+    sigset_t signals;
+} supervisor;
+
+static int64_t clock_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int complain(int status, const char *text)
+{
+    fprintf(stderr, "authmilld: %s\n", text);
+    return status;
+}
+
+/* Reads and checks everything that can be checked without changing anything. NULL: `why`. */
+static am_conf *load(const char *file, am_identity *identity, am_error *why)
+{
+    am_conf *c = am_conf_load(file, why);
+    if (c && am_identity_find(c, identity, why) && am_conf_check(c, why))
+        return c;
+    am_conf_free(c);
+    return NULL;
+}
+
+/* ---- Reload ---- */
+
+static bool same_socket(const am_conf *a, const am_conf *b)
+{
+    return strcmp(a->socket.text, b->socket.text) == 0 && a->socket_mode == b->socket_mode &&
+           strcmp(a->socket_group, b->socket_group) == 0;
+}
+
+static void reload(supervisor *s)
+{
+    am_error why;
+    am_identity identity;
+    int status;
+    am_conf *next = load(s->conf_file, &identity, &why);
+    if (!next) {
+        am_log(LOG_ERR, "reload: nothing is changed: %s", why.text);
+        return;
+    }
+    am_crewman *m = am_crew_start(&s->crew, next, &identity, s->listener, &status);
+    if (!m) {
+        am_log(LOG_ERR, "reload: nothing is changed: the new worker did not start");
+        am_conf_free(next);
+        return;
+    }
+    if (!same_socket(s->conf, next))
+        am_log(LOG_WARNING, "reload: socket, socket-mode and socket-group need a restart; "
+                            "until then they stay as they were");
+    if (s->serving)
+        am_crew_dismiss(s->serving);
+    am_conf_free(s->conf);
+    s->conf = next;
+    s->identity = identity;
+    s->serving = m;
+    s->serving_since = clock_ms();
+    s->backoff_ms = 0;
+    am_log_open(s->conf);
+    am_log(LOG_NOTICE, "reloaded %s", s->conf_file);
+}
+
+/* ---- Workers that end ---- */
+
+static void start_again(supervisor *s)
+{
+    int status;
+    s->serving = am_crew_start(&s->crew, s->conf, &s->identity, s->listener, &status);
+    s->serving_since = clock_ms();
+    if (s->serving)
+        return;
+    s->backoff_ms = s->backoff_ms ? s->backoff_ms * 2 : BACKOFF_FIRST_MS;
+    if (s->backoff_ms > BACKOFF_MAX_MS)
+        s->backoff_ms = BACKOFF_MAX_MS;
+    s->restart_at = clock_ms() + s->backoff_ms;
+    am_log(LOG_ERR, "the worker did not start; next try in %u ms", s->backoff_ms);
+}
+
+/* The first death is answered at once, others after a pause that grows. */
+static void mourn(supervisor *s, int status)
+{
+    if (WIFSIGNALED(status))
+        am_log(LOG_ERR, "the worker died of signal %d", WTERMSIG(status));
+    else
+        am_log(LOG_ERR, "the worker ended with status %d", WEXITSTATUS(status));
+    s->serving = NULL;
+    if (clock_ms() - s->serving_since > STEADY_MS)
+        s->backoff_ms = 0;
+    s->restart_at = clock_ms() + s->backoff_ms;
+    s->backoff_ms = s->backoff_ms ? s->backoff_ms * 2 : BACKOFF_FIRST_MS;
+    if (s->backoff_ms > BACKOFF_MAX_MS)
+        s->backoff_ms = BACKOFF_MAX_MS;
+}
+
+static void reap(supervisor *s)
+{
+    am_crewman gone;
+    int status;
+    pid_t serving = s->serving ? s->serving->pid : 0;
+    while (am_crew_reap(&s->crew, &gone, &status))
+        if (gone.pid == serving)
+            mourn(s, status);
+        else
+            am_log(LOG_INFO, "an earlier worker is gone");
+}
+
+/* The next signal, or 0 when a worker is to be started again (or until `limit` has come). */
+static int next_signal(const supervisor *s, int64_t limit)
+{
+    int64_t until = s->serving ? limit : s->restart_at;
+    if (until < 0)
+        return sigwaitinfo(&s->signals, NULL);
+    int64_t left = until - clock_ms();
+    struct timespec t = {.tv_sec = 0};
+    if (left > 0)
+        t = (struct timespec){.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
+    int n = sigtimedwait(&s->signals, NULL, &t);
+    return n < 0 && errno == EAGAIN ? 0 : n;
+}
+
+static void run(supervisor *s)
+{
+    for (;;) {
+        int sig = next_signal(s, -1);
+        if (sig == SIGTERM || sig == SIGINT)
+            return;
+        if (sig == SIGCHLD)
+            reap(s);
+        if (sig == SIGHUP) {
+            am_daemon_notify("RELOADING=1");
+            reload(s);
+            am_daemon_notify("READY=1");
+        }
+        if (!s->serving && clock_ms() >= s->restart_at)
+            start_again(s);
+    }
+}
+
+/* ---- Start and end ---- */
+
+static bool open_listener(supervisor *s, am_error *why)
+{
+    char name[300];
+    am_socket_access access = {.mode = s->conf->socket_mode,
+        .uid = s->identity.drop ? s->identity.uid : (uid_t)-1,
+        .gid = s->identity.socket_gid};
+    s->listener = am_socket_listen(&s->conf->socket, &access, why);
+    if (s->listener < 0)
+        return false;
+    if (s->conf->socket.path)
+        (void)lstat(s->conf->socket.path, &s->listener_file);
+    am_log(LOG_NOTICE, "listening on %s",
+        am_socket_name(&s->conf->socket, s->listener, name, sizeof name));
+    return true;
+}
+
+/* Takes the name away, unless it is somebody else's by now. */
+static void close_listener(supervisor *s, const char *path)
+{
+    struct stat st;
+    if (path && lstat(path, &st) == 0 && st.st_dev == s->listener_file.st_dev &&
+        st.st_ino == s->listener_file.st_ino)
+        (void)unlink(path);
+    close(s->listener);
+}
+
+/* The workers finish; a second signal, or the end of the time, ends them at once. */
+static void stop(supervisor *s)
+{
+    int64_t limit = clock_ms() + s->conf->drain_ms;
+    am_crewman gone;
+    int status;
+    am_crew_dismiss_all(&s->crew);
+    while (am_crew_count(&s->crew) > 0) {
+        int64_t left = limit - clock_ms();
+        struct timespec t = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
+        int sig = left > 0 ? sigtimedwait(&s->signals, NULL, &t) : SIGTERM;
+        if (sig == SIGTERM || sig == SIGINT) {
+            am_log(LOG_WARNING, "open sessions are cut off");
+            am_crew_kill_all(&s->crew);
+            limit = clock_ms() + 1000; /* for the kernel to bring them down */
+        }
+        while (am_crew_reap(&s->crew, &gone, &status))
+            ;
+    }
+}
+
+static int serve(supervisor *s, int waiting)
+{
+    int status;
+    am_error why;
+    if (!open_listener(s, &why)) {
+        am_log(LOG_ERR, "%s", why.text);
+        return complain(EX_UNAVAILABLE, why.text);
+    }
+    const char *path = s->conf->socket.path ? strdup(s->conf->socket.path) : NULL;
+    s->serving = am_crew_start(&s->crew, s->conf, &s->identity, s->listener, &status);
+    if (!s->serving) {
+        close_listener(s, path);
+        return complain(status, "the worker did not start; the log says why");
+    }
+    if (!am_daemon_write_pid(s->pid_file, &why)) {
+        complain(EX_CONFIG, why.text);
+        status = EX_CONFIG;
+    } else {
+        status = EX_OK;
+        s->serving_since = clock_ms();
+        am_log(LOG_NOTICE, "authmilld %s is ready", PACKAGE_VERSION);
+        am_daemon_notify("READY=1");
+        am_daemon_up(waiting, EX_OK);
+        run(s);
+        am_daemon_notify("STOPPING=1");
+        am_log(LOG_NOTICE, "stopping");
+    }
+    close_listener(s, path);
+    stop(s);
+    if (status == EX_OK)
+        am_daemon_remove_pid(s->pid_file);
+    free((void *)(uintptr_t)path);
+    return status;
+}
+
+/* SIGCHLD must not be ignored, or waitpid() finds nobody; the others wait until asked for. */
+static void block_signals(supervisor *s)
+{
+    static const int wanted[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+    sigemptyset(&s->signals);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        signal(wanted[i], SIG_DFL);
+        sigaddset(&s->signals, wanted[i]);
+    }
+    sigprocmask(SIG_BLOCK, &s->signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static const char usage[] =
+    "usage: authmilld [-d] [-t] [-c FILE] [-p FILE]\n"
+    "\n"
+    "  -c FILE    the configuration; default: " SYSCONFDIR "/authmill/authmill.conf\n"
+    "  -d         go into the background\n"
+    "  -p FILE    write the process id there\n"
+    "  -t         check the configuration and leave: 0 is good, 78 is bad\n"
+    "  --help, --version\n"
+    "\n"
+    "SIGHUP reloads the configuration, SIGTERM ends. See authmilld(8), authmill.conf(5).\n";
+
+/* -1: go on; else the status to leave with. */
+static int parse_arguments(int argc, char **argv, arguments *a)
+{
+    static const struct option list[] = {
+        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
+    for (int o; (o = getopt_long(argc, argv, "c:dp:th", list, NULL)) != -1;) {
+        switch (o) {
+        case 'c':
+            a->conf = optarg;
+            break;
+        case 'd':
+            a->background = true;
+            break;
+        case 'p':
+            a->pid_file = optarg;
+            break;
+        case 't':
+            a->test = true;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return EX_OK;
+        case 'V':
+            puts("authmilld " PACKAGE_VERSION);
+            return EX_OK;
+        default: /* getopt has said what is wrong */
+            return EX_USAGE;
+        }
+    }
+    return optind < argc ? complain(EX_USAGE, "no operands are wanted; see authmilld --help") : -1;
+}
+
+/* A path that stays right when the daemon goes to "/"; NULL: none to be had. */
+static const char *absolute(const char *file)
+{
+    char here[4096];
+    char *whole = NULL;
+    if (!file || *file == '/' || !*file)
+        return file;
+    if (!getcwd(here, sizeof here) || asprintf(&whole, "%s/%s", here, file) < 0)
+        return NULL;
+    return whole;
+}
+
+int main(int argc, char **argv)
+{
+    arguments a = {.conf = SYSCONFDIR "/authmill/authmill.conf"};
+    supervisor s = {.listener = -1};
+    am_error why;
+    int waiting = -1, status = parse_arguments(argc, argv, &a);
+    if (status >= 0)
+        return status;
+    s.conf = load(a.conf, &s.identity, &why);
+    if (!s.conf)
+        return complain(EX_CONFIG, why.text);
+    if (a.test) {
+        am_conf_free(s.conf);
+        return EX_OK;
+    }
+    s.conf_file = absolute(a.conf);
+    s.pid_file = absolute(a.pid_file ? a.pid_file : s.conf->pid_file);
+    if (!s.conf_file || !s.pid_file)
+        return complain(EX_OSERR, "where am I? give -c and -p as paths that start with /");
+    if (a.background && (waiting = am_daemon_detach(&why)) < 0)
+        return complain(EX_OSERR, why.text);
+    am_log_open(s.conf);
+    block_signals(&s);
+    status = serve(&s, waiting);
+    am_daemon_up(status == EX_OK ? -1 : waiting, status);
+    am_conf_free(s.conf);
+    return status;
+}

@@ -1,0 +1,191 @@
+/*
+ * worker: the process that talks to MTAs.
+ *
+ * For: the supervisor, which forks it before any thread exists (a plain fork: what the supervisor
+ * has checked is what runs, a file that was broken meanwhile cannot keep a dead worker down).
+ * Reads files as root, drops privileges, makes the DNS backend, and lets libmilter serve the
+ * supervisor's socket ("fd:N"). Its main thread does nothing but wait for the order to go.
+ * Waits: yes. Memory: until the process ends. Callers: milter/crew.c.
+ *
+ * Here is the worker's one global: set before libmilter runs, never changed but for the count.
+ */
+#include "milter/worker.h"
+#include "milter/callbacks.h"
+#include "milter/log.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    GRACE_MS = 500, /* for a connection that was accepted just before the order */
+    TICK_MS = 50,
+    STOP_MS = 250, /* for libmilter's own end; nobody is served any more */
+};
+
+static struct {
+    const am_conf *conf;
+    am_options options;
+    am_dns *dns;
+    atomic_uint sessions;
+} worker;
+
+am_session *am_worker_enter(void)
+{
+    unsigned n = atomic_fetch_add(&worker.sessions, 1);
+    am_session *s = NULL;
+    if (n < worker.conf->limits.sessions)
+        s = am_session_new(worker.conf, &worker.options, worker.dns);
+    if (!s)
+        atomic_fetch_sub(&worker.sessions, 1);
+    return s;
+}
+
+void am_worker_leave(am_session *s)
+{
+    am_session_free(s);
+    atomic_fetch_sub(&worker.sessions, 1);
+}
+
+static void nap(unsigned ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    while (nanosleep(&t, &t) != 0 && errno == EINTR)
+        ;
+}
+
+/* Files are read as root, threads are started without privileges. */
+static int prepare(const am_worker_start *w)
+{
+    am_error why;
+    bool files = w->conf->dns.zones.n > 0;
+    worker.conf = w->conf;
+    am_conf_options(w->conf, &worker.options);
+    if (files && !(worker.dns = am_conf_dns(w->conf, &why))) {
+        am_log(LOG_ERR, "DNS: %s", why.text);
+        return EX_CONFIG;
+    }
+    if (!am_identity_drop(w->identity, &why)) {
+        am_log(LOG_ERR, "%s", why.text);
+        return EX_CONFIG;
+    }
+    if (!files && !(worker.dns = am_conf_dns(w->conf, &why))) {
+        am_log(LOG_ERR, "DNS: %s", why.text);
+        return EX_CONFIG;
+    }
+    return EX_OK;
+}
+
+static int start_libmilter(const am_worker_start *w)
+{
+    static char conn[32];
+    snprintf(conn, sizeof conn, "fd:%d", w->listener);
+    if (smfi_register(am_callbacks()) != MI_SUCCESS || smfi_setconn(conn) != MI_SUCCESS ||
+        smfi_settimeout((int)w->conf->limits.silence) != MI_SUCCESS) {
+        am_log(LOG_ERR, "libmilter cannot be set up");
+        return EX_SOFTWARE;
+    }
+    if (smfi_opensocket(0) != MI_SUCCESS) {
+        am_log(
+            LOG_ERR, "this libmilter takes no open socket (fd:N); authmilld needs one that does");
+        return EX_SOFTWARE;
+    }
+    return EX_OK;
+}
+
+/* Ends when libmilter does; the pipe then tells the main thread. */
+static void *serve(void *end)
+{
+    int rc = smfi_main();
+    if (rc != MI_SUCCESS)
+        am_log(LOG_ERR, "libmilter gave up");
+    close(*(int *)end);
+    return NULL;
+}
+
+/* A socket that listens and that nobody knows; -1: none to be had. */
+static int dead_listener(void)
+{
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && (bind(fd, (struct sockaddr *)&sa, sizeof sa) != 0 || listen(fd, 1) != 0)) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/* No new connections; those that are open are served to their end. libmilter knows no such thing,
+ * so another socket is laid over the descriptor that it listens on. Until its poll() wakes up
+ * (5 s at most) a new connection may wake it as well as the new worker: its accept() then looks at
+ * the dead listener and finds nothing, because both do not block. */
+static void drain(const am_worker_start *w, bool orphan)
+{
+    int dead = dead_listener();
+    int real = dup(w->listener);
+    if (dead < 0 || dup2(dead, w->listener) < 0)
+        am_log(LOG_WARNING, "cannot drain: new connections may still come here");
+    close(dead);
+    /* Whoever starts authmilld again must find the socket unanswered. fd:N belongs to others. */
+    if (orphan && w->conf->socket.kind != AM_SOCKET_FD && real >= 0)
+        (void)shutdown(real, SHUT_RDWR);
+    close(real);
+    nap(GRACE_MS);
+    while (atomic_load(&worker.sessions) > 0)
+        nap(TICK_MS);
+    am_log(LOG_INFO, "worker: all sessions are over");
+    (void)smfi_stop();
+}
+
+/* Waits for the order to go, or for libmilter's end. True: it was the order. */
+static bool wait_for_order(const am_worker_start *w, int ended, bool *orphan)
+{
+    struct pollfd p[] = {{.fd = w->orders, .events = POLLIN}, {.fd = ended, .events = POLLIN}};
+    char order;
+    while (poll(p, 2, -1) < 0 && errno == EINTR)
+        ;
+    if (p[1].revents)
+        return false;
+    *orphan = read(w->orders, &order, 1) != 1;
+    return true;
+}
+
+int am_worker_run(const am_worker_start *w)
+{
+    int end[2];
+    bool orphan = false;
+    sigset_t none;
+    pthread_t thread;
+    signal(SIGPIPE, SIG_IGN);
+    int status = prepare(w);
+    if (status == EX_OK)
+        status = start_libmilter(w);
+    if (status != EX_OK)
+        return status;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (pipe(end) != 0 || pthread_create(&thread, NULL, serve, &end[1]) != 0) {
+        am_log(LOG_ERR, "worker: %s", strerror(errno));
+        return EX_OSERR;
+    }
+    if (write(w->ready, "r", 1) != 1)
+        am_log(LOG_WARNING, "worker: nobody waits for it");
+    close(w->ready);
+    if (!wait_for_order(w, end[0], &orphan))
+        return EX_SOFTWARE;
+    if (orphan)
+        am_log(LOG_ERR, "the supervisor is gone; the worker ends too");
+    drain(w, orphan);
+    struct pollfd p = {.fd = end[0], .events = POLLIN};
+    (void)poll(&p, 1, STOP_MS);
+    am_dns_free(worker.dns);
+    return EX_OK;
+}

@@ -1,0 +1,23 @@
+/* The process that talks to MTAs. */
+#ifndef AM_MILTER_WORKER_H
+#define AM_MILTER_WORKER_H
+
+#include "milter/identity.h"
+#include "milter/session.h"
+
+typedef struct am_worker_start {
+    const am_conf *conf;
+    const am_identity *identity;
+    int listener; /* listening socket */
+    int orders;   /* read end: an octet or its end means "finish what is open, then go" */
+    int ready;    /* write end: an octet is written when MTAs are served, then it is closed */
+} am_worker_start;
+
+/* Runs until told to go, or until libmilter gives up. Returns an exit status of sysexits.h. */
+int am_worker_run(const am_worker_start *w);
+
+/* A new session, counted; NULL: limits.sessions is reached, or no memory. */
+am_session *am_worker_enter(void);
+void am_worker_leave(am_session *s);
+
+#endif

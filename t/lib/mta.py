@@ -1,0 +1,305 @@
+"""Real servers of one's own for end-to-end tests: Postfix, nsd, smtp-sink. Each
+lives in a scratch directory and on a port of its own on 127.0.0.1; no
+configuration of the system is read or written.
+"""
+
+import atexit
+import glob
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from milterclient import text
+
+
+class Missing(Exception):
+    """Something that is needed is not installed: a reason to skip."""
+
+
+def need(*programs):
+    for p in programs:
+        if shutil.which(p, path="/usr/sbin:/sbin:" + os.environ.get("PATH", "")) is None:
+            raise Missing("%s is not installed" % p)
+
+
+def root():
+    if os.geteuid() != 0:
+        raise Missing("only root can run an MTA of its own")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(good, seconds=20):
+    until = time.monotonic() + seconds
+    while True:
+        value = good()
+        if value or time.monotonic() > until:
+            return value
+        time.sleep(0.05)
+
+
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+class Scratch:
+    """A directory that others may enter, and that goes at the end."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="authmill-e2e.")
+        os.chmod(self.dir, 0o755)
+        atexit.register(self.stop)
+
+    def path(self, *parts):
+        return os.path.join(self.dir, *parts)
+
+    def write(self, name, content):
+        with open(self.path(name), "wb") as f:
+            f.write(text(content))
+        return self.path(name)
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def end(process):
+    if process and process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(5)
+
+
+class Nsd(Scratch):
+    """nsd with one zone, the root: `zone` holds full names (RFC 1035 master file)."""
+
+    def __init__(self, zone):
+        need("nsd")
+        super().__init__()
+        self.zone = zone
+        self.port = free_port()
+        self.process = None
+
+    def __enter__(self):
+        self.write("root.zone", "$TTL 60\n. IN SOA ns.invalid. root.invalid. 1 60 60 60 60\n"
+                   ". IN NS ns.invalid.\n" + self.zone)
+        self.write("nsd.conf", """
+server:
+  ip-address: 127.0.0.1@%d
+  server-count: 1
+  username: ""
+  chroot: ""
+  zonesdir: "%s"
+  database: ""
+  pidfile: "%s/nsd.pid"
+  xfrdfile: "%s/xfrd.state"
+  zonelistfile: "%s/zone.list"
+  logfile: "%s/nsd.log"
+  rrl-ratelimit: 0
+remote-control:
+  control-enable: no
+zone:
+  name: "."
+  zonefile: "root.zone"
+""" % ((self.port,) + (self.dir,) * 5))
+        self.process = subprocess.Popen(["/usr/sbin/nsd", "-d", "-c", self.path("nsd.conf")],
+                                        stdin=subprocess.DEVNULL)
+        if not wait_for(lambda: listens(self.port), 10):
+            log = self.path("nsd.log")
+            why = open(log).read() if os.path.exists(log) else ""
+            self.stop()
+            raise RuntimeError("nsd does not start: " + why)
+        return self
+
+    def stop(self):
+        end(self.process)
+        super().stop()
+
+
+POSTFIX_MAIN = """
+compatibility_level = 3.6
+queue_directory = {dir}/queue
+data_directory = {dir}/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = {dir}/mail.log
+maillog_file_prefixes = {dir}
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = mx.here.example
+mydestination =
+mynetworks =
+virtual_mailbox_domains = here.example
+virtual_mailbox_base = {dir}/mail
+virtual_mailbox_maps = static:all/
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{gid}
+virtual_minimum_uid = 1
+smtpd_peername_lookup = no
+smtpd_recipient_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination
+smtpd_relay_restrictions =
+smtpd_authorized_xclient_hosts = 127.0.0.1
+smtpd_client_connection_count_limit = 0
+smtpd_milters = {milter}
+milter_default_action = tempfail
+milter_protocol = 6
+message_size_limit = 100000000
+virtual_mailbox_limit = 0
+bounce_queue_lifetime = 0
+transport_maps = inline:{{ {transport} }}
+relay_domains = sink.example
+disable_dns_lookups = yes
+biff = no
+local_recipient_maps =
+alias_maps =
+alias_database =
+smtpd_discard_ehlo_keywords = chunking
+smtputf8_enable = yes
+{more}
+"""
+
+POSTFIX_MASTER = """
+127.0.0.1:{port} inet n - n - 100 smtpd
+pickup    unix  n - n 60 1 pickup
+cleanup   unix  n - n - 0 cleanup
+qmgr      unix  n - n 300 1 qmgr
+rewrite   unix  - - n - - trivial-rewrite
+bounce    unix  - - n - 0 bounce
+defer     unix  - - n - 0 bounce
+trace     unix  - - n - 0 bounce
+verify    unix  - - n - 1 verify
+flush     unix  n - n 1000? 0 flush
+proxymap  unix  - - n - - proxymap
+smtp      unix  - - n - - smtp
+relay     unix  - - n - - smtp
+error     unix  - - n - - error
+retry     unix  - - n - - error
+discard   unix  - - n - - discard
+local     unix  - n n - - local
+virtual   unix  - n n - - virtual
+anvil     unix  - - n - 1 anvil
+scache    unix  - - n - 1 scache
+postlog   unix-dgram n - n - 1 postlogd
+"""
+
+
+class Postfix(Scratch):
+    """Postfix with a milter; mail for here.example lands in one maildir."""
+
+    def __init__(self, milter, transport="", more=""):
+        need("postfix", "swaks")
+        root()
+        super().__init__()
+        self.port = free_port()
+        self.running = False
+        nobody = pwd.getpwnam("nobody")
+        os.mkdir(self.path("conf"))
+        for name, owner in (("queue", 0), ("data", pwd.getpwnam("postfix").pw_uid), ("mail", nobody.pw_uid)):
+            os.mkdir(self.path(name))
+            os.chown(self.path(name), owner, -1)
+        self.write("conf/main.cf", POSTFIX_MAIN.format(
+            dir=self.dir, milter=milter, transport=transport, more=more, uid=nobody.pw_uid, gid=nobody.pw_gid))
+        self.write("conf/master.cf", POSTFIX_MASTER.format(port=self.port))
+
+    def postfix(self, *args):
+        return subprocess.run(["/usr/sbin/postfix", "-c", self.path("conf"), *args], capture_output=True,
+                              stdin=subprocess.DEVNULL, timeout=60)
+
+    def __enter__(self):
+        p = self.postfix("start")
+        self.running = True
+        if not wait_for(lambda: listens(self.port)):
+            log = self.log()
+            self.stop()
+            raise RuntimeError("postfix does not start: %s\n%s" % (p.stderr.decode(), log))
+        return self
+
+    def stop(self):
+        if self.running:
+            self.running = False
+            self.postfix("stop")
+        super().stop()
+
+    def log(self):
+        try:
+            with open(self.path("mail.log"), errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def send(self, message, ip=None, helo="client.example", mail_from="a@sender.example",
+             to="you@here.example", login=None):
+        """One message by swaks; its exit status and what the server said. ip: by XCLIENT."""
+        args = ["swaks", "--server", "127.0.0.1", "--port", str(self.port), "--helo", helo, "--from", mail_from or "<>",
+                "--to", to, "--data", "@" + self.write("message.eml", message), "--timeout", "60"]
+        if ip:
+            args += ["--xclient-addr", "IPV6:" + ip if ":" in ip else ip, "--xclient-name", "[UNAVAILABLE]",
+                     "--xclient-login", login or "[UNAVAILABLE]"]
+        p = subprocess.run(args, capture_output=True, stdin=subprocess.DEVNULL, timeout=120)
+        return p.returncode, p.stdout.decode("utf-8", "replace") + p.stderr.decode("utf-8", "replace")
+
+    def mails(self):
+        return sorted(glob.glob(self.path("mail", "all", "new", "*")))
+
+    def deliver(self, message, **how):
+        """Sends; the octets that arrived, with CRLF, or None."""
+        before = set(self.mails())
+        status, said = self.send(message, **how)
+        if status != 0:
+            raise RuntimeError("swaks: %d\n%s" % (status, said))
+        new = wait_for(lambda: set(self.mails()) - before, 30)
+        if not new:
+            return None
+        with open(new.pop(), "rb") as f:
+            return f.read().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+    def queued(self, queue):
+        return [f for f in glob.glob(self.path("queue", queue, "**"), recursive=True) if os.path.isfile(f)]
+
+
+class Sink(Scratch):
+    """smtp-sink: takes mail and keeps each in a file, with what the client said."""
+
+    def __init__(self):
+        need("smtp-sink")
+        root()
+        super().__init__()
+        os.chmod(self.dir, 0o777)
+        self.port = free_port()
+        self.process = None
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            ["/usr/sbin/smtp-sink", "-u", "nobody", "-R", self.dir, "-d", "m.%M.", "127.0.0.1:%d" % self.port, "1000"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if not wait_for(lambda: listens(self.port), 10):
+            self.stop()
+            raise RuntimeError("smtp-sink does not start")
+        return self
+
+    def mails(self):
+        return glob.glob(self.path("m.*"))
+
+    def stop(self):
+        end(self.process)
+        super().stop()

@@ -1,0 +1,189 @@
+/*
+ * json: evidence as JSON (jansson), for scripts.
+ *
+ * For: authmill check, and whoever keeps evidence as JSON. The names are
+ * promises. Waits: never. Memory: the caller's json_t. Callers: tools.
+ */
+#include "tools/json.h"
+
+#include <string.h>
+
+/* Octets of one valid UTF-8 sequence at p (RFC 3629), or 0. */
+static size_t utf8_length(const unsigned char *p, size_t n)
+{
+    static const struct {
+        unsigned char low, high, second_low, second_high, length;
+    } form[] = {
+        {0x00, 0x7f, 0, 0, 1},
+        {0xc2, 0xdf, 0x80, 0xbf, 2},
+        {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0xe1, 0xec, 0x80, 0xbf, 3},
+        {0xed, 0xed, 0x80, 0x9f, 3},
+        {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4},
+        {0xf1, 0xf3, 0x80, 0xbf, 4},
+        {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+    for (size_t i = 0; i < sizeof form / sizeof *form; i++) {
+        if (p[0] < form[i].low || p[0] > form[i].high)
+            continue;
+        if (form[i].length > n)
+            return 0;
+        if (form[i].length > 1 && (p[1] < form[i].second_low || p[1] > form[i].second_high))
+            return 0;
+        for (size_t k = 2; k < form[i].length; k++)
+            if ((p[k] & 0xc0) != 0x80)
+                return 0;
+        return form[i].length;
+    }
+    return 0;
+}
+
+json_t *am_json_str(am_str s)
+{
+    char *text = malloc(3 * s.n + 1);
+    size_t n = 0;
+    if (!text)
+        return NULL;
+    for (size_t i = 0; i < s.n;) {
+        size_t len = utf8_length((const unsigned char *)s.p + i, s.n - i);
+        memcpy(text + n, len ? s.p + i : "\xef\xbf\xbd", len ? len : 3);
+        n += len ? len : 3;
+        i += len ? len : 1;
+    }
+    json_t *j = json_stringn(text, n);
+    free(text);
+    return j;
+}
+
+static void put(json_t *o, const char *key, am_str value)
+{
+    json_object_set_new(o, key, am_json_str(value));
+}
+
+static void putc_(json_t *o, const char *key, const char *value)
+{
+    put(o, key, am_str_of(value));
+}
+
+static json_t *with_result(am_result r)
+{
+    json_t *o = json_object();
+    putc_(o, "result", am_result_word(r));
+    return o;
+}
+
+static json_t *spf(const am_evidence *e)
+{
+    json_t *o = with_result(e->spf.result);
+    put(o, "domain", e->spf.domain);
+    putc_(o, "scope", e->spf_from_helo ? "helo" : "mfrom");
+    put(o, "explanation", e->spf.explanation);
+    put(o, "mechanism", e->spf.mechanism);
+    put(o, "reason", e->spf.reason);
+    return o;
+}
+
+static json_t *spf_helo(const am_evidence *e)
+{
+    json_t *o = with_result(e->helo_spf.result);
+    put(o, "domain", e->helo_spf.domain);
+    put(o, "reason", e->helo_spf.reason);
+    return o;
+}
+
+static json_t *signature(am_arena *a, const am_dkim_verdict *v)
+{
+    json_t *o = with_result(v->result);
+    put(o, "domain", v->domain);
+    put(o, "selector", v->selector);
+    put(o, "identity", v->identity);
+    put(o, "algorithm", v->algorithm);
+    json_object_set_new(o, "key_bits", json_integer(v->key_bits));
+    put(o, "b", am_str_cut(v->signature, 0, 8));
+    am_str reason = am_str_of(v->reason);
+    if (v->detail.n)
+        reason = am_str_format(a, "%s: %.*s", v->reason, AM_ARG(v->detail));
+    put(o, "reason", reason);
+    if (v->testing)
+        json_object_set_new(o, "testing", json_true());
+    return o;
+}
+
+static json_t *dkim(const am_evidence *e)
+{
+    json_t *list = json_array();
+    am_arena *a = am_arena_new(0);
+    for (size_t i = 0; a && i < e->dkims; i++)
+        json_array_append_new(list, signature(a, &e->dkim[i]));
+    am_arena_free(a);
+    return list;
+}
+
+static json_t *dmarc(const am_evidence *e, const char *disposition)
+{
+    const am_dmarc_verdict *v = &e->dmarc;
+    json_t *o = with_result(v->result);
+    put(o, "domain", v->domain);
+    put(o, "org_domain", v->org_domain);
+    put(o, "policy_domain", v->policy_domain);
+    putc_(o, "policy", v->has_policy ? am_dmarc_policy_word(v->policy) : "");
+    putc_(o, "disposition", disposition);
+    json_object_set_new(o, "spf_aligned", json_boolean(v->spf_aligned));
+    json_object_set_new(o, "dkim_aligned", json_boolean(v->dkim_aligned));
+    putc_(o, "reason", v->reason);
+    return o;
+}
+
+static json_t *iprev(const am_evidence *e)
+{
+    json_t *o = with_result(e->iprev.result);
+    put(o, "name", e->iprev.name);
+    putc_(o, "reason", e->iprev.reason);
+    return o;
+}
+
+static json_t *auth(const am_evidence *e)
+{
+    json_t *o = with_result(AM_PASS);
+    put(o, "user", e->auth_user);
+    return o;
+}
+
+static json_t *steps(const am_trace *t)
+{
+    json_t *list = json_array();
+    for (const am_step *s = t ? t->first : NULL; s; s = s->next) {
+        json_t *o = json_object();
+        putc_(o, "step", s->step);
+        putc_(o, "rfc", s->rfc);
+        put(o, "question", s->question);
+        put(o, "answer", s->answer);
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+json_t *am_json_evidence(const am_evidence *e, const am_json_outcome *o, bool explain)
+{
+    json_t *j = json_object();
+    if (e->has_spf)
+        json_object_set_new(j, "spf", spf(e));
+    if (e->has_spf && e->has_helo)
+        json_object_set_new(j, "spf_helo", spf_helo(e));
+    if (e->has_dmarc) {
+        json_object_set_new(j, "dkim", dkim(e));
+        json_object_set_new(j, "dmarc", dmarc(e, o->disposition));
+    }
+    if (e->has_iprev)
+        json_object_set_new(j, "iprev", iprev(e));
+    if (e->auth_user.n)
+        json_object_set_new(j, "auth", auth(e));
+    if (e->fault)
+        putc_(j, "fault", e->fault);
+    putc_(j, "action", o->action);
+    put(j, "authentication_results", o->authres);
+    if (explain)
+        json_object_set_new(j, "explain", steps(e->trace));
+    return j;
+}
