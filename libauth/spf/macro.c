@@ -61,7 +61,6 @@ static bool parse_braces(am_str s, bool explain, size_t *i, am_spf_piece *out)
     if (!low || !strchr(explain ? "slodiphvcrt" : "slodiphv", low))
         return false;
     *out = (am_spf_piece){.letter = low, .escape = c != low};
-    size_t from = *i;
     if (!parse_keep(s, i, &out->keep))
         return false;
     if (*i < s.n && am_lower(s.p[*i]) == 'r') {
@@ -70,7 +69,6 @@ static bool parse_braces(am_str s, bool explain, size_t *i, am_spf_piece *out)
     }
     for (; *i < s.n && delimiter_bit(s.p[*i]); ++*i)
         out->delims |= delimiter_bit(s.p[*i]);
-    out->plain = *i == from;
     if (!out->delims)
         out->delims = delimiter_bit('.');
     return *i < s.n && s.p[(*i)++] == '}';
@@ -236,11 +234,10 @@ static am_str parts(const am_spf_piece *m, am_str v)
  * rightmost parts are the leftmost of the value. */
 static void put_value(sink *o, const am_spf_piece *m, am_str v)
 {
-    if (!m->plain)
-        v = parts(m, v);
+    v = parts(m, v);
     if (!m->reverse) {
         for (size_t i = 0; i < v.n; i++)
-            put_escaped(o, m->escape, !m->plain && splits(m, v.p[i]) ? '.' : v.p[i]);
+            put_escaped(o, m->escape, splits(m, v.p[i]) ? '.' : v.p[i]);
         return;
     }
     for (size_t i = v.n, end = v.n; v.n; i--) {
