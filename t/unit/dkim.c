@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "libauth/dkim/dkim.h"
-#include "libauth/dkim/signature.h"
+#include "libauth/sig/signature.h"
 
 /* ---- Signature fields ---- */
 
