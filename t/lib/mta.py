@@ -166,7 +166,7 @@ milter_protocol = 6
 message_size_limit = 100000000
 virtual_mailbox_limit = 0
 bounce_queue_lifetime = 0
-transport_maps = inline:{{ {transport} }}
+{transport}
 relay_domains = sink.example
 disable_dns_lookups = yes
 biff = no
@@ -203,6 +203,13 @@ postlog   unix-dgram n - n - 1 postlogd
 """
 
 
+def postfix_socket(spec):
+    """Postfix writes inet:HOST:PORT for libmilter's inet:PORT@HOST."""
+    kind, _, rest = spec.partition(":")
+    port, _, host = rest.partition("@")
+    return spec if kind == "unix" else "inet:%s:%s" % ("[%s]" % host if ":" in host else host, port)
+
+
 class Postfix(Scratch):
     """Postfix with a milter; mail for here.example lands in one maildir."""
 
@@ -218,7 +225,7 @@ class Postfix(Scratch):
             os.mkdir(self.path(name))
             os.chown(self.path(name), owner, -1)
         self.write("conf/main.cf", POSTFIX_MAIN.format(
-            dir=self.dir, milter=milter, transport=transport, more=more, uid=nobody.pw_uid, gid=nobody.pw_gid))
+            dir=self.dir, milter=postfix_socket(milter), transport="transport_maps = inline:{ %s }" % transport if transport else "", more=more, uid=nobody.pw_uid, gid=nobody.pw_gid))
         self.write("conf/master.cf", POSTFIX_MASTER.format(port=self.port))
 
     def postfix(self, *args):
@@ -272,6 +279,10 @@ class Postfix(Scratch):
             return None
         with open(new.pop(), "rb") as f:
             return f.read().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+    def postcat(self, file):
+        return subprocess.run(["/usr/sbin/postcat", "-c", self.path("conf"), "-bh", file], capture_output=True,
+                              timeout=60).stdout
 
     def queued(self, queue):
         return [f for f in glob.glob(self.path("queue", queue, "**"), recursive=True) if os.path.isfile(f)]
