@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import tap  # noqa: E402
 from fixture import CONF, results, sample, words, zone  # noqa: E402
 from milterclient import Daemon, split  # noqa: E402
-from mta import Missing, Nsd, Postfix, Sink, free_port, need, root, wait_for  # noqa: E402
+from mta import IPV6, Missing, Nsd, Postfix, Sink, free_port, need, root, wait_for  # noqa: E402
 from tap import build, diag, is_, like, ok  # noqa: E402
 
 build("authmilld")
@@ -63,7 +63,8 @@ def delivered(p):
     is_(words(written(mail)[0]), "spf=pass spf=none dkim=fail dmarc=fail iprev=pass", "one that a list broke")
     mail = p.deliver(sample("newsletter"), **dict(GOOD, mail_from=""))
     is_(words(written(mail)[0]), "spf=pass dkim=pass dmarc=pass iprev=pass", "a bounce")
-    mail = p.deliver(b"From: a@nowhere.example\nSubject: x\n\nx\n", ip="2001:db8::7", helo="h.nowhere.example")
+    mail = p.deliver(b"From: a@nowhere.example\nSubject: x\n\nx\n", ip="2001:db8::7" if IPV6 else "198.18.0.7",
+                     helo="h.nowhere.example")
     is_(words(written(mail)[0]), "spf=none spf=none dkim=none dmarc=none iprev=permerror", "a stranger, over IPv6")
     mail = p.deliver(b"Subject: nobody\n\nx\n", **GOOD)
     like(words(written(mail)[0]), r"dmarc=(none|permerror|fail)", "no From: no pass")
@@ -97,7 +98,7 @@ def enforced(dns):
         is_(status, 0, "p=quarantine: taken")
         held = wait_for(lambda: p.queued("hold"))
         is_(len(held), 1, "and held")
-        like(p.postcat(held[0]).decode(), r"Authentication-Results: mx.here.example;[^:]*dmarc=fail", "with its results")
+        like(p.postcat(held[0]).decode(), r"^Authentication-Results: mx.here.example;(\n\t.*)*dmarc=fail", "with its results")
         is_(p.mails(), [], "nothing arrives")
         mail = p.deliver(sample("newsletter"), **GOOD)
         ok("dmarc=pass" in words(written(mail)[0]), "a good message arrives")
@@ -108,13 +109,13 @@ def enforced(dns):
 
 def dns_gone(dns):
     with daemon(dns, "", "inet:%d@127.0.0.1" % free_port()) as d, Postfix(d.socket) as p:
-        dns.process.send_signal(signal.SIGSTOP)
+        dns.signal(signal.SIGSTOP)
         try:
             begin = time.monotonic()
             mail = p.deliver(sample("newsletter"), **GOOD)
             took = time.monotonic() - begin
         finally:
-            dns.process.send_signal(signal.SIGCONT)
+            dns.signal(signal.SIGCONT)
         like(words(written(mail)[0]), r"dmarc=temperror", "a DNS server that says nothing: temperror, and the mail arrives")
         ok(took < 30, "in bounded time (%.1f s)" % took)
         mail = p.deliver(sample("newsletter"), **GOOD)
@@ -140,7 +141,7 @@ def load(dns):
         good = 0
         for name in names:
             with open(name, "rb") as f:
-                head = f.read().split(b"\r\n\r\n" if False else b"\n\n")[0]
+                head = f.read().partition(b"\n\n")[0]
             found = re.findall(rb"(?im)^authentication-results:((?:.|\n[ \t])*)", head)
             good += len(found) == 1 and b"dmarc=pass" in found[0] and b"spf=pass" in found[0]
         is_(good, count, "each with its one field")

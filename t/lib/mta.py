@@ -17,6 +17,9 @@ import time
 from milterclient import text
 
 
+IPV6 = os.path.exists("/proc/net/if_inet6")
+
+
 class Missing(Exception):
     """Something that is needed is not installed: a reason to skip."""
 
@@ -121,13 +124,17 @@ zone:
   zonefile: "root.zone"
 """ % ((self.port,) + (self.dir,) * 5))
         self.process = subprocess.Popen(["/usr/sbin/nsd", "-d", "-c", self.path("nsd.conf")],
-                                        stdin=subprocess.DEVNULL)
+                                        stdin=subprocess.DEVNULL, start_new_session=True)
         if not wait_for(lambda: listens(self.port), 10):
             log = self.path("nsd.log")
             why = open(log).read() if os.path.exists(log) else ""
             self.stop()
             raise RuntimeError("nsd does not start: " + why)
         return self
+
+    def signal(self, number):
+        """To all its processes: SIGSTOP makes it say nothing, SIGCONT brings it back."""
+        os.killpg(self.process.pid, number)
 
     def stop(self):
         end(self.process)
@@ -145,7 +152,7 @@ setgid_group = postdrop
 maillog_file = {dir}/mail.log
 maillog_file_prefixes = {dir}
 inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
+inet_protocols = {protocols}
 myhostname = mx.here.example
 mydestination =
 mynetworks =
@@ -170,6 +177,7 @@ bounce_queue_lifetime = 0
 relay_domains = sink.example
 disable_dns_lookups = yes
 biff = no
+local_header_rewrite_clients =
 local_recipient_maps =
 alias_maps =
 alias_database =
@@ -225,7 +233,7 @@ class Postfix(Scratch):
             os.mkdir(self.path(name))
             os.chown(self.path(name), owner, -1)
         self.write("conf/main.cf", POSTFIX_MAIN.format(
-            dir=self.dir, milter=postfix_socket(milter), transport="transport_maps = inline:{ %s }" % transport if transport else "", more=more, uid=nobody.pw_uid, gid=nobody.pw_gid))
+            protocols="all" if IPV6 else "ipv4", dir=self.dir, milter=postfix_socket(milter), transport="transport_maps = inline:{ %s }" % transport if transport else "", more=more, uid=nobody.pw_uid, gid=nobody.pw_gid))
         self.write("conf/master.cf", POSTFIX_MASTER.format(port=self.port))
 
     def postfix(self, *args):
