@@ -34,7 +34,7 @@ typedef struct arguments {
 typedef struct supervisor {
     am_conf *conf;
     am_identity identity;
-    const char *conf_file, *pid_file;
+    char *conf_file, *pid_file; /* absolute */
     int listener;
     struct stat listener_file; /* of a unix socket */
     am_crew crew;
@@ -315,13 +315,14 @@ static int parse_arguments(int argc, char **argv, arguments *a)
     return optind < argc ? complain(EX_USAGE, "no operands are wanted; see authmilld --help") : -1;
 }
 
-/* A path that stays right when the daemon goes to "/"; NULL: none to be had. */
-static const char *absolute(const char *file)
+/* A copy that stays right when the daemon goes to "/" and when the configuration is another;
+ * NULL: none to be had. */
+static char *absolute(const char *file)
 {
     char here[4096];
     char *whole = NULL;
-    if (!file || *file == '/' || !*file)
-        return file;
+    if (*file == '/' || !*file)
+        return strdup(file);
     if (!getcwd(here, sizeof here) || asprintf(&whole, "%s/%s", here, file) < 0)
         return NULL;
     return whole;
@@ -359,5 +360,7 @@ int main(int argc, char **argv)
         am_daemon_up(waiting, status, why.text);
     }
     am_conf_free(s.conf);
+    free(s.conf_file);
+    free(s.pid_file);
     return status;
 }

@@ -29,8 +29,21 @@ def conf(name="one.example", more=""):
     return CONF % name + more
 
 
+class Checked(Daemon):
+    """One that must end well, whatever the test has done to it; `killed`: but for this."""
+
+    killed = False
+
+    def __exit__(self, *e):
+        super().__exit__(*e)
+        noise = [line for line in self.log if "anitizer" in line or "runtime error" in line]
+        if not self.killed and (self.process.returncode or noise):
+            ok(False, "authmilld ended with status %d" % self.process.returncode)
+            tap.diag("".join(self.log))
+
+
 def daemon(text=None, **named):
-    return Daemon(text or conf(), files={"zone": ZONE}, program=AUTHMILLD, **named)
+    return Checked(text or conf(), files={"zone": ZONE}, program=AUTHMILLD, **named)
 
 
 def run(*args):
@@ -141,7 +154,7 @@ def sockets_in_the_way():
 
 
 def reloads():
-    with daemon() as d:
+    with daemon(conf(more='pid-file = "{dir}/pid"\n')) as d:
         old = d.workers()[0]
         with Client(d.socket) as c:
             c.negotiate()
@@ -160,6 +173,9 @@ def reloads():
         ok(until(lambda: old not in d.workers()), "then the old worker goes")
         is_(len(d.workers()), 1, "one worker is left")
         ok(not d.logged("died", 0), "nobody died")
+        d.process.terminate()
+        d.process.wait(10)
+        ok(not os.path.exists(d.dir + "/pid"), "the pid file that the first configuration named goes")
 
 
 def refuses_to_reload():
@@ -272,6 +288,7 @@ def in_the_background():
 def supervisor_dies():
     with daemon() as d:
         worker = d.workers()[0]
+        d.killed = True
         d.process.kill()
         d.process.wait(5)
 
