@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_FILE = 1 << 20, MAX_SECTIONS = 16, MAX_OPTIONS = 32 };
+enum { MAX_FILE = 1 << 20, MAX_SECTIONS = 16, MAX_OPTIONS = 32, MAX_TABLE = 128 };
 
 /* Added behind the file: seen in a section, that section was never closed. */
 static const char end_mark[] = "end-of-the-file";
@@ -28,7 +28,8 @@ typedef struct reading {
     const char *file; /* as given */
     am_conf *conf;
     am_error *why;
-    bool failed; /* why is set: the first error counts */
+    bool failed;           /* why is set: the first error counts */
+    bool given[MAX_TABLE]; /* this option of the table stood in the file */
 } reading;
 
 static reading *now;
@@ -100,17 +101,21 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     am_error e;
     const char *section = section_of(cfg);
     const am_option *o = am_option_find(section, opt->name);
-    bool list = o->size != 0, again = (opt->flags & CFGF_MODIFIED) != 0;
+    bool *given = &now->given[o - am_option_table];
+    /* libconfuse has made room for the value already: a list that begins again has one. */
+    unsigned n_values = cfg_opt_size(opt);
+    bool again = *given && n_values == 1;
     am_error_set(&e, "%s%s%s: ", section, *section ? "." : "", o->name);
     size_t n = strlen(e.text);
-    if (again && (!list || (opt->flags & CFGF_RESET)))
+    if (again)
         snprintf(e.text + n, sizeof e.text - n, "given twice; keep one of them");
-    else if (list && cfg_opt_size(opt) >= AM_CONF_LIST_MAX)
+    else if (n_values > AM_CONF_LIST_MAX)
         snprintf(e.text + n, sizeof e.text - n, "more than %d entries", AM_CONF_LIST_MAX);
     else if (!o->parse(now->conf->arena, o, value, &scratch))
         snprintf(e.text + n, sizeof e.text - n, "\"%.64s\" is not right; wanted: %s", value,
             am_option_right(o, right, sizeof right));
     else {
+        *given = true;
         *(const char **)result = value;
         return 0;
     }
@@ -171,6 +176,7 @@ static cfg_t *read_text(const char *text)
     if (!cfg)
         return NULL;
     cfg_set_error_function(cfg, on_error);
+    memset(now->given, 0, sizeof now->given); /* the defaults of lists came by */
     if (text && cfg_parse_buf(cfg, text) != CFG_SUCCESS && !now->failed)
         say(NULL, "cannot be read");
     return cfg;

@@ -299,18 +299,19 @@ static unsigned distance(const char *a, const char *b)
 const char *am_option_nearest(const char *section, const char *wrong, const char **where)
 {
     const char *found = NULL;
-    unsigned best = strlen(wrong) < 6 ? 3 : 4; /* as near as this is not near */
+    size_t n = strlen(wrong);
+    /* Two points a letter, one for another section: as much as this is not near. */
+    unsigned best = n < 4 ? 4 : n < 8 ? 6 : 8;
     for (size_t i = 0; i < am_option_count; i++) {
         const am_option *o = &am_option_table[i];
-        bool same = strcmp(o->section, section) == 0;
-        unsigned d = 2 * distance(wrong, o->name) + !same;
-        if (d < 2 * best) {
-            best = (d + 1) / 2;
+        unsigned score = 2 * distance(wrong, o->name) + (strcmp(o->section, section) != 0);
+        if (score < best) {
+            best = score;
             found = o->name;
             *where = o->section;
         }
-        if (*section == '\0' && distance(wrong, o->section) < best) {
-            best = distance(wrong, o->section);
+        if (*section == '\0' && *o->section && 2 * distance(wrong, o->section) < best) {
+            best = 2 * distance(wrong, o->section);
             found = o->section;
             *where = "";
         }

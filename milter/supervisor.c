@@ -34,7 +34,7 @@ typedef struct arguments {
 typedef struct supervisor {
     am_conf *conf;
     am_identity identity;
-    const char *conf_file, *pid_file;
+    char *conf_file, *pid_file; /* absolute */
     int listener;
     struct stat listener_file; /* of a unix socket */
     am_crew crew;
@@ -231,29 +231,22 @@ static void stop(supervisor *s)
     }
 }
 
-static int serve(supervisor *s, int waiting)
+/* From the first descriptor to the last; `why` is set where the status is not 0. */
+static int serve(supervisor *s, int waiting, am_error *why)
 {
     int status;
-    am_error why;
-    if (!open_listener(s, &why)) {
-        am_log(LOG_ERR, "%s", why.text);
-        return complain(EX_UNAVAILABLE, why.text);
-    }
-    const char *path = s->conf->socket.path ? strdup(s->conf->socket.path) : NULL;
+    if (!open_listener(s, why))
+        return EX_UNAVAILABLE;
+    char *path = s->conf->socket.path ? strdup(s->conf->socket.path) : NULL;
+    am_error_set(why, "the worker did not start; the log says why");
     s->serving = am_crew_start(&s->crew, s->conf, &s->identity, s->listener, &status);
-    if (!s->serving) {
-        close_listener(s, path);
-        return complain(status, "the worker did not start; the log says why");
-    }
-    if (!am_daemon_write_pid(s->pid_file, &why)) {
-        complain(EX_CONFIG, why.text);
-        status = EX_CONFIG;
-    } else {
-        status = EX_OK;
+    if (s->serving)
+        status = am_daemon_write_pid(s->pid_file, why) ? EX_OK : EX_CONFIG;
+    if (status == EX_OK) {
         s->serving_since = clock_ms();
         am_log(LOG_NOTICE, "authmilld %s is ready", PACKAGE_VERSION);
         am_daemon_notify("READY=1");
-        am_daemon_up(waiting, EX_OK);
+        am_daemon_up(waiting, EX_OK, "");
         run(s);
         am_daemon_notify("STOPPING=1");
         am_log(LOG_NOTICE, "stopping");
@@ -262,7 +255,7 @@ static int serve(supervisor *s, int waiting)
     stop(s);
     if (status == EX_OK)
         am_daemon_remove_pid(s->pid_file);
-    free((void *)(uintptr_t)path);
+    free(path);
     return status;
 }
 
@@ -322,13 +315,14 @@ static int parse_arguments(int argc, char **argv, arguments *a)
     return optind < argc ? complain(EX_USAGE, "no operands are wanted; see authmilld --help") : -1;
 }
 
-/* A path that stays right when the daemon goes to "/"; NULL: none to be had. */
-static const char *absolute(const char *file)
+/* A copy that stays right when the daemon goes to "/" and when the configuration is another;
+ * NULL: none to be had. */
+static char *absolute(const char *file)
 {
     char here[4096];
     char *whole = NULL;
-    if (!file || *file == '/' || !*file)
-        return file;
+    if (*file == '/' || !*file)
+        return strdup(file);
     if (!getcwd(here, sizeof here) || asprintf(&whole, "%s/%s", here, file) < 0)
         return NULL;
     return whole;
@@ -353,12 +347,20 @@ int main(int argc, char **argv)
     s.pid_file = absolute(a.pid_file ? a.pid_file : s.conf->pid_file);
     if (!s.conf_file || !s.pid_file)
         return complain(EX_OSERR, "where am I? give -c and -p as paths that start with /");
+    if (a.background && s.conf->log.to == AM_LOG_STDERR)
+        complain(0, "-d with log.to = stderr: nobody will see the log");
     if (a.background && (waiting = am_daemon_detach(&why)) < 0)
         return complain(EX_OSERR, why.text);
     am_log_open(s.conf);
     block_signals(&s);
-    status = serve(&s, waiting);
-    am_daemon_up(status == EX_OK ? -1 : waiting, status);
+    status = serve(&s, waiting, &why);
+    if (status != EX_OK) {
+        if (s.conf->log.to == AM_LOG_SYSLOG)
+            am_log(LOG_ERR, "%s", why.text);
+        am_daemon_up(waiting, status, why.text);
+    }
     am_conf_free(s.conf);
+    free(s.conf_file);
+    free(s.pid_file);
     return status;
 }

@@ -28,7 +28,6 @@
 enum {
     GRACE_MS = 500, /* for a connection that was accepted just before the order */
     TICK_MS = 50,
-    STOP_MS = 250, /* for libmilter's own end; nobody is served any more */
 };
 
 static struct {
@@ -142,7 +141,6 @@ static void drain(const am_worker_start *w, bool orphan)
     while (atomic_load(&worker.sessions) > 0)
         nap(TICK_MS);
     am_log(LOG_INFO, "worker: all sessions are over");
-    (void)smfi_stop();
 }
 
 /* Waits for the order to go, or for libmilter's end. True: it was the order. */
@@ -184,8 +182,8 @@ int am_worker_run(const am_worker_start *w)
     if (orphan)
         am_log(LOG_ERR, "the supervisor is gone; the worker ends too");
     drain(w, orphan);
-    struct pollfd p = {.fd = end[0], .events = POLLIN};
-    (void)poll(&p, 1, STOP_MS);
+    /* smfi_stop() would wait 5 s for the lock that libmilter holds while it polls; no session is
+     * open, so the process can just end. */
     am_dns_free(worker.dns);
     return EX_OK;
 }

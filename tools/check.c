@@ -12,7 +12,7 @@
 #include "tools/text.h"
 #include "tools/tools.h"
 
-#include "libauth/base/domain.h"
+#include "milter/policy.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -234,38 +234,33 @@ static int parse(request *r, int argc, char **argv)
 typedef struct setting {
     am_dns *dns;
     am_psl *psl;
+    am_conf *conf;
+    bool judged; /* a configuration was given: its policy counts */
     am_options options;
     const char *authserv_id;
-    bool full_sender;
-    char host[256];
 } setting;
 
 typedef struct outcome {
     const char *action, *disposition;
 } outcome;
 
-/* Makes the DNS backend; NULL with what is wrong said, and *status set. */
-static am_dns *make_dns(const request *r, int *status)
+/* The DNS backend that the options ask for; EX_OK, or what is wrong is said. */
+static int make_dns(const request *r, setting *s)
 {
     am_error why;
-    am_dns *dns;
+    int wrong;
+    for (size_t i = 0; i < r->zones; i++)
+        if (access(r->zone[i], R_OK) != 0)
+            return am_tool_fail(&am_tool_check, EX_NOINPUT, "%s: %s", r->zone[i], strerror(errno));
     if (r->zones) {
-        for (size_t i = 0; i < r->zones; i++)
-            if (access(r->zone[i], R_OK) != 0) {
-                *status =
-                    am_tool_fail(&am_tool_check, EX_NOINPUT, "%s: %s", r->zone[i], strerror(errno));
-                return NULL;
-            }
-        dns = am_dns_zonefiles(r->zone, r->zones, &why);
-        *status = EX_DATAERR;
+        s->dns = am_dns_zonefiles(r->zone, r->zones, &why);
+        wrong = EX_DATAERR;
     } else {
         am_dns_options o = {.nameserver = r->nameserver, .nameservers = r->nameservers};
-        dns = am_dns_network(&o, &why);
-        *status = r->nameservers ? EX_USAGE : EX_OSERR;
+        s->dns = am_dns_network(&o, &why);
+        wrong = r->nameservers ? EX_USAGE : EX_OSERR;
     }
-    if (!dns)
-        am_tool_fail(&am_tool_check, *status, "%s", why.text);
-    return dns;
+    return s->dns ? EX_OK : am_tool_fail(&am_tool_check, wrong, "%s", why.text);
 }
 
 static void feed_envelope(am_message *m, const request *r)
@@ -288,41 +283,72 @@ static void feed_message(am_message *m, const am_eml *eml)
         am_message_body(m, eml->body.p, eml->body.n);
 }
 
+/* The Organizational Domain's way: --org-domain, else the configuration's, else the tree walk. */
+static int set_org_domain(const request *r, setting *s)
+{
+    am_error why;
+    if (!r->org_domain && !r->psl)
+        return EX_OK;
+    bool psl = r->org_domain ? strcmp(r->org_domain, "psl") == 0 : s->options.dmarc.psl != NULL;
+    s->options.dmarc.psl = NULL;
+    if (!psl)
+        return EX_OK;
+    s->psl = am_psl_load(r->psl, &why);
+    if (!s->psl)
+        return am_tool_fail(&am_tool_check, EX_NOINPUT, "%s", why.text);
+    s->options.dmarc.psl = s->psl;
+    return EX_OK;
+}
+
+/* What the configuration says; without one: the defaults that the daemon has too. */
+static int set_configuration(const request *r, setting *s)
+{
+    am_error why;
+    s->conf = r->config ? am_conf_load(r->config, &why) : am_conf_defaults(&why);
+    if (!s->conf)
+        return am_tool_fail(&am_tool_check, EX_CONFIG, "%s", why.text);
+    am_conf_options(s->conf, &s->options);
+    s->authserv_id = s->conf->authserv_id;
+    s->judged = r->config != NULL;
+    return EX_OK;
+}
+
 static int make_setting(const request *r, setting *s)
 {
-    int status = EX_OK;
     am_error why;
-    if (gethostname(s->host, sizeof s->host - 1) != 0 || !s->host[0])
-        strcpy(s->host, "localhost");
-    s->options.receiver = r->receiver ? r->receiver : s->host;
-    s->authserv_id = r->authserv_id ? r->authserv_id : s->host;
-    s->options.dkim.body_length_policy = true;
-    s->options.explain = r->explain;
-    if (r->now)
-        s->options.now = r->now;
+    int status = set_configuration(r, s);
+    if (status == EX_OK)
+        status = set_org_domain(r, s);
+    if (status != EX_OK)
+        return status;
+    if (r->receiver)
+        s->options.receiver = r->receiver;
+    if (r->authserv_id)
+        s->authserv_id = r->authserv_id;
     if (r->wait_ms)
         s->options.dns.wait_ms = r->wait_ms;
-    if (r->org_domain && strcmp(r->org_domain, "psl") == 0) {
-        s->psl = am_psl_load(r->psl, &why);
-        if (!s->psl)
-            return am_tool_fail(&am_tool_check, EX_NOINPUT, "%s", why.text);
-    }
-    s->options.dmarc.psl = s->psl;
-    s->dns = make_dns(r, &status);
-    return status;
+    s->options.explain = r->explain;
+    s->options.now = r->now;
+    if (!s->judged || r->zones || r->nameservers)
+        return make_dns(r, s);
+    s->dns = am_conf_dns(s->conf, &why);
+    return s->dns ? EX_OK : am_tool_fail(&am_tool_check, EX_CONFIG, "%s", why.text);
 }
 
 static void free_setting(setting *s)
 {
     am_dns_free(s->dns);
     am_psl_free(s->psl);
+    am_conf_free(s->conf);
 }
 
 /* Without a configuration nothing is refused, and the disposition is what the domain asks for. */
 static outcome decide(const setting *s, const am_evidence *e)
 {
-    (void)s;
-    return (outcome){"accept", am_dmarc_policy_word(e->dmarc.requested)};
+    if (!s->judged)
+        return (outcome){"accept", am_dmarc_policy_word(e->dmarc.requested)};
+    am_decision d = am_policy_decide(s->conf, e, true);
+    return (outcome){am_action_word(d.action), d.disposition};
 }
 
 static void print_header(am_str value)
@@ -378,7 +404,8 @@ static int judge(const request *r, const setting *s, const am_eml *eml)
         feed_message(m, eml);
     const am_evidence *e = am_message_finish(m);
     outcome o = decide(s, e);
-    am_results_options ro = {.authserv_id = s->authserv_id, .full_sender = s->full_sender};
+    am_results_options ro = {
+        .authserv_id = s->authserv_id, .full_sender = s->conf->authres.full_sender};
     int status = print(am_message_arena(m), r, e, &ro, &o);
     if (e->fault)
         status = am_tool_fail(&am_tool_check, EX_SOFTWARE, "%s", e->fault);

@@ -27,24 +27,42 @@ typedef struct am_authres {
     size_t results; /* 0: "none" */
 } am_authres;
 
-/* The value of the field, folded at 78 columns with `eol` ("\n" for a milter, "\r\n") before a
- * TAB; `column` is where the value starts (22 behind "Authentication-Results: "). Nothing from
- * outside can end a value, a comment or the field: controls and 8-bit octets that are not valid
- * UTF-8 become '?'. Absent: out of memory. */
+/* The value of the field, folded at 78 columns (a TAB counts as 8) with `eol` ("\n" for a milter,
+ * "\r\n") before a TAB; `column` is where the value starts (24 behind "Authentication-Results: ").
+ * The id is never folded away from the field's name, and each result starts a line. No
+ * line is over 998 octets. Method, result, ptype and property are written in lower case.
+ *
+ * Nothing from outside can end a value, a comment or the field. Controls (C0, DEL, C1, U+2028,
+ * U+2029) become '?', one a character; octets that are not valid UTF-8 one '?' each.
+ * Properties: written as a token, as [local-part]@domain, else quoted; left out where the
+ * value is absent, over 500 octets, or over 900 as it would be written, or where ptype or property
+ * is no keyword. Id, reason and comment are cut behind 400 octets, between characters; in a comment
+ * each run of spaces becomes one, those at its ends go, DQUOTE becomes an apostrophe.
+ * A result whose method or result word is no keyword (RFC 5321 4.1.2) is left out.
+ * Absent: out of memory. */
 am_str am_authres_write(am_arena *a, const am_authres *r, const char *eol, size_t column);
 
-/* Reads a field's value, folds and comments included. False: it does not parse; why says where. A
+/* Reads a field's value, folds (CRLF or LF) and comments included. Keywords come in lower case;
+ * `comment` is the first one behind the result word, its white space reduced to single spaces;
+ * results with a method version other than 1 are left out (RFC 8601 2.6). False: it does not
+ * parse; why (may be NULL) says where. At most 100 results of 50 properties. A
  * version other than 1 parses as far as the version (results are 0, version is set). */
 bool am_authres_parse(am_arena *a, am_str value, am_authres *out, am_error *why);
 
 typedef enum am_claim {
     AM_CLAIM_OTHER,   /* another host's */
     AM_CLAIM_OURS,    /* claims our authserv-id, however it is spelt */
-    AM_CLAIM_UNKNOWN, /* no authserv-id can be read from it */
+    AM_CLAIM_UNKNOWN, /* no authserv-id can be read from it without doubt */
 } am_claim;
 
 /* Whose field is it? Quoted, folded, commented, other case, with version, A-labels or U-labels (RFC
- * 8601 5). `id` is our authserv-id. */
+ * 8601 5). `id` is our authserv-id.
+ *
+ * OURS: some reader could see our id at the field's start, however careless the reader, and
+ * whatever follows the id. OTHER: the start parses (RFC 8601 2.2), bears version 1 and no reader
+ * could see our id. UNKNOWN: everything else, among it other versions (RFC 8601 5: to be removed
+ * unless the peer is trusted), control octets anywhere, encoded words in the id, and out of memory.
+ */
 am_claim am_authres_claim(am_arena *a, am_str value, am_str id);
 
 #endif

@@ -253,7 +253,7 @@ static void judge_ids(judge *j, am_dmarc_verdict *v, const am_dmarc_id *id, size
 
 /* For those who read the verdict: nothing else hangs on it any more, and an
  * error changes nothing. RFC 9989 4.10.2: where all names are the author's and it has a
- * record, it is the Organizational Domain; where strict, none is needed. */
+ * record, it is the Organizational Domain. */
 static am_str describe_org(judge *j, const am_dmarc_id *id, size_t n)
 {
     size_t passed = 0, equal = 0;
@@ -266,9 +266,6 @@ static am_str describe_org(judge *j, const am_dmarc_id *id, size_t n)
         note_org(j, j->author.start, j->author.start);
         return j->author.start;
     }
-    bool over = j->psl || j->author.ended || j->author.asked == j->author.names;
-    if (!over && j->record.strict_spf && j->record.strict_dkim)
-        return (am_str){NULL, 0};
     return author_org(j);
 }
 

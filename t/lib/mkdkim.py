@@ -239,12 +239,11 @@ class Case:
 
 
 def txt(octets):
-    """TXT data as RFC 1035 5.1 writes it; 255 octets a string, unless cut already (a list)."""
-    parts = octets if isinstance(octets, list) else \
-        [octets[i:i + 255] for i in range(0, len(octets), 255)] or [b""]
-    plain = range(0x20, 0x7f)
+    """TXT data as RFC 1035 5.1 writes it; 255 octets a string, and cut where a list is."""
+    pieces = octets if isinstance(octets, list) else [octets]
+    parts = [p[i:i + 255] for p in pieces for i in range(0, len(p) or 1, 255)]
     return " ".join('"%s"' % "".join(
-        chr(o) if o in plain and chr(o) not in '"\\' else "\\%03d" % o for o in part)
+        chr(o) if 0x20 <= o < 0x7f and chr(o) not in '"\\' else "\\%03d" % o for o in part)
         for part in parts)
 
 
