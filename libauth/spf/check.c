@@ -25,16 +25,17 @@ static am_result parse_record(
     size_t size = am_spf_record_size(text);
     bool keep = size <= KEEP_MAX;
     void *block = keep ? malloc(size) : a ? am_arena_alloc(a, size) : NULL;
-    if (!block) {
-        am_error_set(why, "out of memory");
-        return AM_TEMPERROR;
+    *out = block ? am_spf_record_parse(text, block, why) : NULL;
+    if (block && !*out) {
+        if (keep)
+            free(block);
+        return AM_PERMERROR;
     }
-    *out = am_spf_record_parse(text, block, why);
     if (*out && keep)
         *out = am_dns_parsed_keep(x, &record_kind, block, free);
-    else if (keep)
-        free(block);
-    return *out ? AM_PASS : AM_PERMERROR;
+    if (!*out)
+        am_error_set(why, "out of memory");
+    return *out ? AM_PASS : AM_TEMPERROR;
 }
 
 am_result am_spf_select(
@@ -137,7 +138,7 @@ am_result am_spf_check_host(am_spf_eval *e, am_spf_place at)
         }
         if (t)
             return t->result;
-        if (!r->redirect.n || r->has_all) /* RFC 7208 4.7, 5.1 */
+        if (!r->redirect.n) /* RFC 7208 4.7; where there is an "all", it has matched (5.1) */
             return AM_NEUTRAL;
         redirect(e, r, &at.domain);
     }
@@ -216,7 +217,7 @@ static am_result begin(am_spf_eval *e, const am_context *c, const am_spf_options
         e->reason = AM_STR("no client address");
         return AM_NONE;
     }
-    e->ip = am_ip_of(q->ip.octet, q->ip.family == 4 ? 4 : 16);
+    e->ip = q->ip; /* a mapped address is an IPv4 address already (RFC 7208 5) */
     /* RFC 7208 4.3: malformed, or of one label */
     if (!am_domain_normalise(c->arena, q->domain, domain) || am_domain_labels(*domain) < 2) {
         e->reason = AM_STR("not a domain name of several labels");

@@ -31,7 +31,6 @@ typedef struct am_spf_term {
 typedef struct am_spf_record {
     const am_spf_term *term; /* in the record's order */
     size_t terms;
-    bool has_all;
     am_spf_string redirect, exp; /* n 0: not there */
 } am_spf_record;
 

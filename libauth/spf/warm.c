@@ -82,7 +82,7 @@ static void warm_record(
         --*left;
         warm_term(e, t, domain, left, depth);
     }
-    if (!r->redirect.n || r->has_all || *left == 0)
+    if (!r->redirect.n || *left == 0)
         return;
     --*left;
     if (early_name(e, domain, r->redirect, &name))

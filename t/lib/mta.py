@@ -17,6 +17,9 @@ import time
 from milterclient import text
 
 
+IPV6 = os.path.exists("/proc/net/if_inet6")
+
+
 class Missing(Exception):
     """Something that is needed is not installed: a reason to skip."""
 
@@ -121,13 +124,17 @@ zone:
   zonefile: "root.zone"
 """ % ((self.port,) + (self.dir,) * 5))
         self.process = subprocess.Popen(["/usr/sbin/nsd", "-d", "-c", self.path("nsd.conf")],
-                                        stdin=subprocess.DEVNULL)
+                                        stdin=subprocess.DEVNULL, start_new_session=True)
         if not wait_for(lambda: listens(self.port), 10):
             log = self.path("nsd.log")
             why = open(log).read() if os.path.exists(log) else ""
             self.stop()
             raise RuntimeError("nsd does not start: " + why)
         return self
+
+    def signal(self, number):
+        """To all its processes: SIGSTOP makes it say nothing, SIGCONT brings it back."""
+        os.killpg(self.process.pid, number)
 
     def stop(self):
         end(self.process)
@@ -145,7 +152,7 @@ setgid_group = postdrop
 maillog_file = {dir}/mail.log
 maillog_file_prefixes = {dir}
 inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
+inet_protocols = {protocols}
 myhostname = mx.here.example
 mydestination =
 mynetworks =
@@ -166,10 +173,11 @@ milter_protocol = 6
 message_size_limit = 100000000
 virtual_mailbox_limit = 0
 bounce_queue_lifetime = 0
-transport_maps = inline:{{ {transport} }}
+{transport}
 relay_domains = sink.example
 disable_dns_lookups = yes
 biff = no
+local_header_rewrite_clients =
 local_recipient_maps =
 alias_maps =
 alias_database =
@@ -203,6 +211,13 @@ postlog   unix-dgram n - n - 1 postlogd
 """
 
 
+def postfix_socket(spec):
+    """Postfix writes inet:HOST:PORT for libmilter's inet:PORT@HOST."""
+    kind, _, rest = spec.partition(":")
+    port, _, host = rest.partition("@")
+    return spec if kind == "unix" else "inet:%s:%s" % ("[%s]" % host if ":" in host else host, port)
+
+
 class Postfix(Scratch):
     """Postfix with a milter; mail for here.example lands in one maildir."""
 
@@ -218,7 +233,7 @@ class Postfix(Scratch):
             os.mkdir(self.path(name))
             os.chown(self.path(name), owner, -1)
         self.write("conf/main.cf", POSTFIX_MAIN.format(
-            dir=self.dir, milter=milter, transport=transport, more=more, uid=nobody.pw_uid, gid=nobody.pw_gid))
+            protocols="all" if IPV6 else "ipv4", dir=self.dir, milter=postfix_socket(milter), transport="transport_maps = inline:{ %s }" % transport if transport else "", more=more, uid=nobody.pw_uid, gid=nobody.pw_gid))
         self.write("conf/master.cf", POSTFIX_MASTER.format(port=self.port))
 
     def postfix(self, *args):
@@ -272,6 +287,10 @@ class Postfix(Scratch):
             return None
         with open(new.pop(), "rb") as f:
             return f.read().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+    def postcat(self, file):
+        return subprocess.run(["/usr/sbin/postcat", "-c", self.path("conf"), "-bh", file], capture_output=True,
+                              timeout=60).stdout
 
     def queued(self, queue):
         return [f for f in glob.glob(self.path("queue", queue, "**"), recursive=True) if os.path.isfile(f)]
