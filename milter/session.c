@@ -21,7 +21,7 @@ struct am_session {
     am_terms terms;
     am_ip client;
     char *helo; /* NULL: none yet */
-    bool greeted;
+    bool sent; /* the message has a sender */
     am_message *message; /* NULL: none yet, or no memory */
     size_t results_seen; /* Authentication-Results fields of this message */
     am_outcome outcome;
@@ -58,6 +58,7 @@ void am_session_reset(am_session *s)
 {
     am_message_free(s->message);
     s->message = NULL;
+    s->sent = false;
     s->results_seen = 0;
 }
 
@@ -87,10 +88,15 @@ void am_session_client(am_session *s, const struct sockaddr *sa)
 
 void am_session_helo(am_session *s, const char *name)
 {
+    if (s->helo || s->sent) /* a second HELO, as after STARTTLS, replaces the first */
+        am_session_reset(s);
     free(s->helo);
     s->helo = strdup(name);
-    am_session_reset(s); /* a second HELO, as after STARTTLS, replaces the first */
-    if (s->helo)
+    if (!s->helo)
+        am_session_reset(s);
+    else if (s->message)
+        am_message_helo(s->message, am_str_of(s->helo));
+    else
         begin(s);
 }
 
@@ -99,6 +105,7 @@ void am_session_sender(am_session *s, const char *path, const char *login)
     begin(s);
     if (!s->message)
         return;
+    s->sent = true;
     am_message_sender(s->message, am_str_of(path));
     if (login && *login)
         am_message_login(s->message, am_str_of(login));

@@ -136,14 +136,16 @@ static void judge_structure(am_arc_chain *c)
 bool am_arc_collect(am_arena *a, const am_header *h, unsigned max_sets, am_arc_chain *out)
 {
     bool any = false;
-    *out = (am_arc_chain){.set = am_arena_array(a, AM_ARC_MAX, sizeof *out->set)};
-    if (!out->set)
-        return false;
+    *out = (am_arc_chain){0};
     for (size_t i = 0; i < h->n; i++) {
         int kind = kind_of(h->field[i].name);
         if (kind == OTHER)
             continue;
+        if (!any) /* most messages have none, and fifty take 30 KB */
+            out->set = am_arena_array(a, AM_ARC_MAX, sizeof *out->set);
         any = true;
+        if (!out->set)
+            return false;
         /* Three fields a set at most: whatever follows cannot make the chain right again. */
         if (out->fault)
             continue;
