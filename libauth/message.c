@@ -30,6 +30,7 @@ struct am_message {
     am_dkim *dkim;
     am_arc *arc;
     am_evidence evidence;
+    am_iprev_early *early_iprev;
     unsigned asked, authors; /* fields that have asked early: signatures, From */
     bool eoh;
 };
@@ -47,7 +48,9 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
     m->trace.arena = a;
     m->context = (am_context){
         .arena = a, .trace = o->explain ? &m->trace : NULL, .now = o->now ? o->now : time(NULL)};
-    m->context.dns = am_dns_begin(dns, a, &o->dns, m->context.trace);
+    am_dns_limits limits = o->dns;
+    limits.no_early = limits.no_early || o->no_prefetch;
+    m->context.dns = am_dns_begin(dns, a, &limits, m->context.trace);
     m->header = (am_header){.arena = a,
         .max_fields = o->max_fields ? o->max_fields : MAX_FIELDS,
         .max_octets = o->max_header_octets ? o->max_header_octets : MAX_HEADER};
@@ -84,7 +87,7 @@ void am_message_client(am_message *m, const am_ip *ip)
 {
     m->evidence.ip = *ip;
     if (ip->family && !m->options->no_prefetch)
-        am_iprev_start(&m->context, ip);
+        m->early_iprev = am_iprev_start(&m->context, ip);
 }
 
 void am_message_helo(am_message *m, am_str name)
@@ -92,8 +95,10 @@ void am_message_helo(am_message *m, am_str name)
     m->evidence.helo = am_str_copy(m->arena, name);
     m->evidence.has_helo = true;
     am_spf_query q = query_helo(m);
-    if (q.ip.family && !m->options->no_prefetch)
-        am_spf_start(&m->context, &q);
+    if (!q.ip.family || m->options->no_prefetch)
+        return;
+    am_iprev_guess(m->early_iprev, m->evidence.helo);
+    am_spf_start(&m->context, &q);
 }
 
 void am_message_sender(am_message *m, am_str path)
@@ -131,6 +136,7 @@ static void start_author(am_message *m, am_field *from)
 /* What a field will need of the DNS is asked for as soon as the field is there. */
 static void field_seen(am_message *m)
 {
+    am_dns_poll(m->context.dns);
     if (m->header.failed || m->options->no_prefetch)
         return;
     am_field *f = &m->header.field[m->header.n - 1];
@@ -178,6 +184,7 @@ bool am_message_wants_body(const am_message *m)
 
 void am_message_body(am_message *m, const void *p, size_t n)
 {
+    am_dns_poll(m->context.dns);
     if (!m->dkim)
         return;
     am_bodies_feed(m->bodies, p, n);

@@ -20,8 +20,8 @@ struct am_session {
     am_dns *dns;
     am_terms terms;
     am_ip client;
-    char *helo; /* NULL: none yet */
-    bool sent; /* the message has a sender */
+    char *helo;          /* NULL: none yet */
+    bool sent;           /* the message has a sender */
     am_message *message; /* NULL: none yet, or no memory */
     size_t results_seen; /* Authentication-Results fields of this message */
     am_outcome outcome;
