@@ -74,7 +74,7 @@ typedef struct am_conf {
         unsigned fields, dns_questions, sessions, silence; /* silence: seconds */
     } limits;
     struct {
-        bool full_sender;
+        bool full_sender, dnssec;
     } authres;
 } am_conf;
 

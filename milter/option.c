@@ -255,9 +255,10 @@ const am_option am_option_table[] = {
     {"limits", "fields", "10000", NUMBER(limits.fields, 100, 100000)},
     {"limits", "memory", "64M", OCTETS(limits.memory, 1 * MIB, 2 * GIB)},
     {"limits", "dns-questions", "150", NUMBER(limits.dns_questions, 10, 10000)},
-    {"limits", "sessions", "1000", NUMBER(limits.sessions, 1, 100000)},
+    {"limits", "sessions", "10000", NUMBER(limits.sessions, 1, 100000)},
     {"limits", "silence", "7200", NUMBER(limits.silence, 10, 86400)},
     {"authres", "full-sender", "no", BOOL(authres.full_sender, yes_no)},
+    {"authres", "dnssec", "no", BOOL(authres.dnssec, yes_no)},
 };
 const size_t am_option_count = sizeof am_option_table / sizeof *am_option_table;
 

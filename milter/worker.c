@@ -21,6 +21,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,6 +32,7 @@ enum {
     /* Postfix sends a field of header_size_limit (100 KB by default) in one packet; libmilter
      * ends the session at 64 KB unless told otherwise. */
     MAX_PACKET = 2 << 20,
+    OTHER_FILES = 300, /* descriptors that are no session's: resolvers, the log, ... */
 };
 
 static struct {
@@ -64,6 +66,22 @@ static void nap(unsigned ms)
         ;
 }
 
+/* A descriptor for every session. Root may have as many as it wants, others up to a bound. */
+static void allow_sessions(void)
+{
+    struct rlimit is, want;
+    rlim_t need = (rlim_t)worker.conf->limits.sessions + OTHER_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &is) != 0 || is.rlim_cur >= need)
+        return;
+    want = (struct rlimit){.rlim_cur = need, .rlim_max = is.rlim_max > need ? is.rlim_max : need};
+    if (setrlimit(RLIMIT_NOFILE, &want) == 0)
+        return;
+    is.rlim_cur = is.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &is);
+    am_log(LOG_WARNING, "limits.sessions is %u, but only %llu descriptors may be open",
+        worker.conf->limits.sessions, (unsigned long long)is.rlim_max);
+}
+
 /* Files are read as root, threads are started without privileges. */
 static int prepare(const am_worker_start *w)
 {
@@ -71,6 +89,7 @@ static int prepare(const am_worker_start *w)
     bool files = w->conf->dns.zones.n > 0;
     worker.conf = w->conf;
     am_conf_options(w->conf, &worker.options);
+    allow_sessions();
     if (files && !(worker.dns = am_conf_dns(w->conf, &why))) {
         am_log(LOG_ERR, "DNS: %s", why.text);
         return EX_CONFIG;
