@@ -488,13 +488,20 @@ class TestDNS:
                     other.bind((self.address, 0))
                     other.sendto(forged, peer)
             else:
-                self.udp.sendto(forged, peer)
+                self._send(forged, peer)
         lowercase = "lowercase" in node.faults
         packet = answer.packet(request, lowercase=lowercase)
         room = min(request.room, self.truncate_over or 65535)
         if "truncate" in node.faults or len(packet) > room:
             packet = answer.packet(request, tc=True, lowercase=lowercase)
-        self.udp.sendto(self._spoil(packet, request, node), peer)
+        self._send(self._spoil(packet, request, node), peer)
+
+    def _send(self, packet, peer):
+        try:
+            self.udp.sendto(packet, peer)
+        except OSError:
+            if not self.closing:  # stop() may come between an early question and its answer
+                raise
 
     # ---- TCP ----
 
