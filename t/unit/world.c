@@ -116,8 +116,12 @@ static void add_clients(world *w, chance *c)
     char name[80];
     for (unsigned i = 1; i <= WORLD_CLIENTS; i++)
         for (unsigned n = draw(c, 3); n > 0; n--) {
+            unsigned domain = draw(c, WORLD_DOMAINS);
             snprintf(name, sizeof name, "%u.2.0.192.in-addr.arpa", i);
-            add(w, draw(c, 2) ? 300 : 0, "PTR", name, "mail.d%u.test.", draw(c, WORLD_DOMAINS));
+            add(w, draw(c, 2) ? 300 : 0, "PTR", name, "mail.d%u.test.", domain);
+            snprintf(name, sizeof name, "mail.d%u.test", domain);
+            if (draw(c, 2))
+                add(w, 0, "A", name, "192.0.2.%u", i);
         }
 }
 
