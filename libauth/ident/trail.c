@@ -8,6 +8,7 @@
  */
 #include "libauth/ident/trail.h"
 #include "libauth/base/domain.h"
+#include "libauth/mail/scan.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -108,6 +109,8 @@ static am_str house(am_str s)
 /* Both names are public, and of different houses. */
 static bool strangers(am_str a, am_str b)
 {
+    a.n -= a.n && a.p[a.n - 1] == '.';
+    b.n -= b.n && b.p[b.n - 1] == '.';
     return public_name(a) && public_name(b) && !am_str_ieq(house(a), house(b));
 }
 
@@ -158,14 +161,20 @@ static void audit_names(audit *a, const am_trail *t)
     }
 }
 
-/* RFC 5322 3.6.4: "<" id-left "@" id-right ">"; the right side is absent where it is not so */
+/* RFC 5322 3.6.4: "<" id-left "@" id-right ">"; absent where it is not so. The value is
+ * only compared, so that no more than its shape is looked at. */
 static am_str id_host(am_str value)
 {
-    am_str s = am_str_trim(value);
-    size_t at = am_str_rfind(s, '@');
-    if (s.n < 5 || s.p[0] != '<' || s.p[s.n - 1] != '>' || at == s.n || at + 2 >= s.n)
-        return (am_str){NULL, 0};
-    return am_str_cut(s, at + 1, s.n - 1);
+    am_str s = value, none = {NULL, 0};
+    if (!am_scan_cfws(&s, NULL) || s.n == 0 || *s.p != '<')
+        return none;
+    am_str inside = am_str_cut(s, 1, am_str_find(s, '>'));
+    am_str behind = am_str_cut(s, inside.n + 2, s.n);
+    size_t at = am_str_rfind(inside, '@');
+    bool closed = inside.n + 1 < s.n;
+    if (!closed || at == 0 || at + 1 >= inside.n || !am_scan_cfws(&behind, NULL) || behind.n)
+        return none;
+    return am_str_cut(inside, at + 1, inside.n);
 }
 
 static void audit_id(audit *a, const am_trail *t, const am_header *h, am_str author)

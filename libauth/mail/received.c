@@ -193,7 +193,7 @@ static const char *sort(fields *f)
             if (f->clause[k].item)
                 return "a clause stands there twice";
             if ((k == FROM && i) || (k == BY && open && open != &f->clause[FROM]))
-                wrong = "a clause out of place";
+                wrong = wrong ? wrong : "a clause out of place";
             open = &f->clause[k];
             open->item = &f->item[i + 1];
             has_value = false;
@@ -348,16 +348,28 @@ static void read_remarks(const fields *f, am_received *out)
         out->user = (am_str){NULL, 0}; /* qmail: an ident server's word is no log-in */
 }
 
-/* An address that no form accounts for may be the true one, and the other a lie. */
-static const char *leftovers(fields *f)
+/* RFC 5321 4.4 By-domain: a name, and the writer's own address in a comment. NULL, or
+ * what is wrong. */
+static const char *read_by(const clause *by)
 {
-    clause by = f->clause[BY];
-    am_received self = {0};
+    am_received self;
     am_str user;
     am_ip ip;
-    for (size_t i = 0; i < by.n && i < 2; i++)
-        by.item[i].known |= i == 0 || am_received_tcp_info(by.item[i].text, &self) ||
-                            am_received_bare(by.item[i].text, &user, &ip);
+    if (by->n == 0 || by->item[0].kind != WORD)
+        return "no plain name in the by clause";
+    for (size_t i = 1; i < by->n; i++)
+        if (by->item[i].kind == WORD)
+            return "several words in the by clause";
+    by->item[0].known = true;
+    if (by->n > 1)
+        by->item[1].known = am_received_tcp_info(by->item[1].text, &self) ||
+                            am_received_bare(by->item[1].text, &user, &ip);
+    return NULL;
+}
+
+/* An address that no form accounts for may be the true one, and the other a lie. */
+static const char *leftovers(const fields *f)
+{
     for (size_t i = 0; i < f->n; i++)
         if (!f->item[i].known && am_received_has_address(f->item[i].text))
             return "several addresses";
@@ -402,8 +414,10 @@ static void read_writer(fields *f, am_received *out)
 static const char *read_client(fields *f, am_received *out)
 {
     const char *wrong = NULL;
-    if (f->clause[FROM].item)
-        wrong = f->clause[BY].n ? am_received_from(f, out) : "no by clause";
+    if (f->clause[BY].item || f->clause[FROM].item)
+        wrong = read_by(&f->clause[BY]);
+    if (!wrong && f->clause[FROM].item)
+        wrong = am_received_from(f, out);
     if (!wrong)
         wrong = leftovers(f);
     if (!wrong)

@@ -81,6 +81,20 @@ bool am_received_bare(am_str text, am_str *user, am_ip *out)
     return am_received_literal(s, out) || am_ip_parse(without_zone(s), out);
 }
 
+/* Somewhere in the text stand the octets of an address. */
+static bool mentions_address(am_str text)
+{
+    am_ip ip;
+    for (size_t i = 0, n; i < text.n; i += n + 1) {
+        for (n = 0; i + n < text.n; n++)
+            if (!am_is(text.p[i + n], AM_HEXDIG) && text.p[i + n] != '.' && text.p[i + n] != ':')
+                break;
+        if (am_ip_parse(am_str_cut(text, i, i + n), &ip))
+            return true;
+    }
+    return false;
+}
+
 /* Text that a client's name is: no quotes, no angles, nothing that could be a trick. */
 static bool plain(am_str s)
 {
@@ -182,11 +196,18 @@ static bool exim_address(am_str word, am_ip *ip)
     return am_received_literal(am_str_cut(word, 0, end), ip);
 }
 
+/* The text of the nth item where that is a comment; absent: it is not. */
+static am_str comment(const clause *from, size_t n)
+{
+    bool there = n < from->n && from->item[n].kind == COMMENT;
+    return there ? from->item[n].text : (am_str){NULL, 0};
+}
+
 /* NAME ([IP] helo=HELO): the name is what the DNS and the address agree upon;
  * where no helo= stands, HELO was the same. */
 static size_t exim_named(const clause *from, am_received *out)
 {
-    am_str rest = from->n > 1 ? from->item[1].text : (am_str){NULL, 0}, helo = {NULL, 0}, name;
+    am_str rest = comment(from, 1), helo = {NULL, 0}, name;
     am_ip ip;
     if (out->style != AM_STYLE_EXIM || !host_name(from->item[0].text, &name) ||
         !exim_address(am_received_word(&rest), &ip))
@@ -206,7 +227,7 @@ static size_t exim_unnamed(const clause *from, am_received *out)
     am_ip ip;
     if (out->style != AM_STYLE_EXIM || !exim_address(from->item[0].text, &ip))
         return 0;
-    if (from->n > 1 && !exim_pairs(from->item[1].text, &helo))
+    if (!exim_pairs(comment(from, 1), &helo))
         return 0;
     out->ip = ip;
     out->helo = helo;
@@ -216,11 +237,9 @@ static size_t exim_unnamed(const clause *from, am_received *out)
 /* NAME (HELO HELO) (USER@IP): qmail and kin; Cisco ESA writes ([IP]) */
 static size_t greeted(const clause *from, am_received *out)
 {
-    if (from->n < 3)
-        return 0;
-    am_str rest = from->item[1].text, user, name, word = am_received_word(&rest);
+    am_str rest = comment(from, 1), user, name, word = am_received_word(&rest);
     am_ip ip;
-    if (!ONE_OF(word, greetings) || !am_received_bare(from->item[2].text, &user, &ip))
+    if (!ONE_OF(word, greetings) || !am_received_bare(comment(from, 2), &user, &ip))
         return 0;
     am_str helo = am_received_word(&rest);
     if (am_str_trim(rest).n || (helo.n && !plain(helo)))
@@ -239,7 +258,7 @@ static size_t bare(const clause *from, am_received *out)
 {
     am_str user, name;
     am_ip ip;
-    if (from->n < 2 || !am_received_bare(from->item[1].text, &user, &ip))
+    if (!am_received_bare(comment(from, 1), &user, &ip))
         return 0;
     if (out->style == AM_STYLE_EXCHANGE && !user.p) {
         out->helo = from->item[0].text;
@@ -256,7 +275,7 @@ static size_t bare(const clause *from, am_received *out)
 /* HELO (NAME [IP]): RFC 5321 4.4 */
 static size_t tcp_info(const clause *from, am_received *out)
 {
-    if (from->n < 2 || !am_received_tcp_info(from->item[1].text, out))
+    if (!am_received_tcp_info(comment(from, 1), out))
         return 0;
     out->helo = from->item[0].text;
     return 2;
@@ -283,8 +302,6 @@ const char *am_received_from(fields *f, am_received *out)
 {
     clause from = f->clause[FROM];
     size_t used = 0, words = 0;
-    am_str user;
-    am_ip ip;
     if (from.n == 0 || from.item[0].kind != WORD || !plain(from.item[0].text))
         return "no plain name in the from clause";
     for (size_t i = 0; i < from.n; i++) {
@@ -301,7 +318,7 @@ const char *am_received_from(fields *f, am_received *out)
     from.item[0].known = true;
     for (size_t i = 1; i < from.n; i++) {
         from.item[i].known = i < used;
-        if (i >= used && am_received_bare(from.item[i].text, &user, &ip))
+        if (i >= used && mentions_address(from.item[i].text))
             return used ? "several addresses" : "an address in no known form";
     }
     return NULL;
