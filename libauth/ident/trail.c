@@ -57,7 +57,7 @@ static const struct {
     [NO_FIELD] = {AM_NEUTRAL, false, "no Received field"},
     [TOO_MANY] = {AM_NEUTRAL, false, "more than 50 Received fields"},
     [GARBAGE] = {AM_NEUTRAL, true, "is no trace field"},
-    [TWO_WAYS] = {AM_NEUTRAL, true, "can be read in two ways"},
+    [TWO_WAYS] = {AM_NEUTRAL, true, "does not say for certain who sent it"},
     [FUTURE_HOUR] = {AM_NEUTRAL, true, "is over an hour in the future"},
     [BACK_HOUR] = {AM_NEUTRAL, true, "is over an hour later than the one above it"},
     [OTHER_HOST] = {AM_NEUTRAL, true, "names another client than the host that wrote the next"},
@@ -71,15 +71,20 @@ static const struct {
 
 typedef struct audit {
     finding worst;
-    size_t field; /* of the worst, from 1 */
+    size_t field;       /* of the worst, from 1 */
+    const char *detail; /* what received says of that field; NULL: nothing */
 } audit;
 
-static void find(audit *a, finding f, size_t hop)
+static void find_in(audit *a, finding f, size_t hop, const char *detail)
 {
     if (a->worst != NOTHING && a->worst <= f)
         return;
-    a->worst = f;
-    a->field = hop + 1;
+    *a = (audit){f, hop + 1, detail};
+}
+
+static void find(audit *a, finding f, size_t hop)
+{
+    find_in(a, f, hop, NULL);
 }
 
 /* A name that means the same host to everybody. */
@@ -119,9 +124,9 @@ static void audit_form(audit *a, const am_trail *t)
     for (size_t i = 0; i < t->hops; i++) {
         const am_received *r = &t->hop[i].received;
         if (r->status == AM_RECEIVED_GARBAGE)
-            find(a, i < TOPMOST ? GARBAGE_TOP : GARBAGE, i);
+            find_in(a, i < TOPMOST ? GARBAGE_TOP : GARBAGE, i, r->reason);
         else if (r->status == AM_RECEIVED_UNSURE)
-            find(a, TWO_WAYS, i);
+            find_in(a, TWO_WAYS, i, r->reason);
         else if (r->forged)
             find(a, FORGED_NAME, i);
     }
@@ -145,16 +150,17 @@ static void audit_time(audit *a, const am_trail *t, int64_t now)
     }
 }
 
-/* RFC 5321 4.4: the client of one field has written the next one below. */
+/* RFC 5321 4.4: the client of one field has written the next one below. Who has logged
+ * in may come from anywhere, by any name. */
 static void audit_names(audit *a, const am_trail *t)
 {
     for (size_t i = 0; i < t->hops; i++) {
         const am_received *r = &t->hop[i].received;
-        if (!r->auth && strangers(r->helo, r->name))
+        if (r->auth)
+            continue;
+        if (strangers(r->helo, r->name))
             find(a, OTHER_NAME, i);
-        if (i + 1 == t->hops)
-            break;
-        am_str by = t->hop[i + 1].received.by;
+        am_str by = i + 1 < t->hops ? t->hop[i + 1].received.by : (am_str){NULL, 0};
         bool helo = strangers(r->helo, by), name = strangers(r->name, by);
         if ((helo && (name || !public_name(r->name))) || (name && !public_name(r->helo)))
             find(a, OTHER_HOST, i);
@@ -247,13 +253,14 @@ static am_str sentence(am_arena *arena, const audit *a)
         return (am_str){NULL, 0};
     if (!findings[a->worst].numbered)
         return am_str_of(text);
-    am_str s = am_str_format(arena, "Received field %zu %s", a->field, text);
+    am_str s = am_str_format(arena, "Received field %zu %s%s%s", a->field, text,
+        a->detail ? ": " : "", a->detail ? a->detail : "");
     return s.p ? s : am_str_of(findings[NO_MEMORY].text);
 }
 
 am_trail am_trail_check(const am_context *context, const am_header *header, am_str author)
 {
-    audit a = {NOTHING, 0};
+    audit a = {NOTHING, 0, NULL};
     am_trail t = collect(context->arena, header);
     for (size_t i = 0; i < t.hops; i++)
         note_hop(context->trace, &t.hop[i].received, i + 1);

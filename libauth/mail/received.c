@@ -169,31 +169,34 @@ static bool split(am_str s, fields *f, const char **unsure)
     return true;
 }
 
-/* The clause that this item opens, or CLAUSES. The word behind a keyword is its
- * value, whatever it looks like: a HELO name may be "by". */
-static int opens(const item *it, bool has_value)
+/* The clause whose keyword this item is, or CLAUSES. */
+static int keyword(const item *it)
 {
     int k = 0;
-    if (it->kind != WORD || !has_value)
+    if (it->kind != WORD)
         return CLAUSES;
     while (k < CLAUSES && !am_str_iis(it->text, keywords[k]))
         k++;
     return k;
 }
 
-/* RFC 5321 4.4: From-domain By-domain Opt-info, each once. NULL, or what is wrong. */
+/* RFC 5321 4.4: From-domain By-domain Opt-info, each once and with a value. The first
+ * word behind "from" is the client's, even where it looks like a keyword. NULL, or
+ * what is wrong. */
 static const char *sort(fields *f)
 {
     const char *wrong = NULL;
-    clause *open = NULL;
+    clause *open = NULL, *from = &f->clause[FROM];
     bool has_value = true;
     for (size_t i = 0; i < f->n; i++) {
-        int k = opens(&f->item[i], has_value);
+        int k = open == from && !has_value ? CLAUSES : keyword(&f->item[i]);
         if (k < CLAUSES) {
             if (f->clause[k].item)
                 return "a clause stands there twice";
-            if ((k == FROM && i) || (k == BY && open && open != &f->clause[FROM]))
+            if ((k == FROM && i) || (k == BY && open && open != from))
                 wrong = wrong ? wrong : "a clause out of place";
+            if (!has_value)
+                wrong = wrong ? wrong : "a clause without a value";
             open = &f->clause[k];
             open->item = &f->item[i + 1];
             has_value = false;
@@ -204,7 +207,7 @@ static const char *sort(fields *f)
             wrong = "words before the first clause";
         }
     }
-    return wrong;
+    return wrong ? wrong : has_value ? NULL : "a clause without a value";
 }
 
 /* The first word of a clause; absent: none. */
@@ -355,7 +358,7 @@ static const char *read_by(const clause *by)
     am_received self;
     am_str user;
     am_ip ip;
-    if (by->n == 0 || by->item[0].kind != WORD)
+    if (by->n == 0 || by->item[0].kind != WORD || !am_received_plain(by->item[0].text))
         return "no plain name in the by clause";
     for (size_t i = 1; i < by->n; i++)
         if (by->item[i].kind == WORD)
@@ -370,10 +373,16 @@ static const char *read_by(const clause *by)
 /* An address that no form accounts for may be the true one, and the other a lie. */
 static const char *leftovers(const fields *f)
 {
-    for (size_t i = 0; i < f->n; i++)
-        if (!f->item[i].known && am_received_has_address(f->item[i].text))
-            return "several addresses";
-    return am_received_has_address(f->date) ? "several addresses" : NULL;
+    bool found = am_received_has_address(f->date);
+    for (size_t i = 0; i < f->n; i++) {
+        am_str user, text = f->item[i].text;
+        am_ip ip;
+        if (f->item[i].known)
+            continue;
+        found = found || am_received_has_address(text) ||
+                (f->item[i].kind == COMMENT && am_received_bare(text, &user, &ip));
+    }
+    return found ? "several addresses" : NULL;
 }
 
 /* qmail-queue: "(qmail 1234 invoked from network)" and nothing else */

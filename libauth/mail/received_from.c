@@ -95,8 +95,7 @@ static bool mentions_address(am_str text)
     return false;
 }
 
-/* Text that a client's name is: no quotes, no angles, nothing that could be a trick. */
-static bool plain(am_str s)
+bool am_received_plain(am_str s)
 {
     for (size_t i = 0; i < s.n; i++)
         if (!am_is(s.p[i], AM_VCHAR | AM_HIGH) || memchr("\"(),;<>\\", s.p[i], 8))
@@ -140,7 +139,7 @@ bool am_received_tcp_info(am_str text, am_received *out)
     am_str rest = text, word = am_received_word(&rest), name = {NULL, 0};
     size_t at = am_str_rfind(word, '@'); /* RFC 1413: what the client's ident server said */
     if (at < word.n) {
-        if (am_str_find(word, '[') < at)
+        if (am_str_find(word, '[') < at || am_str_find(word, '=') < at)
             return false;
         word = am_str_cut(word, at + 1, word.n);
     }
@@ -178,7 +177,7 @@ static bool exim_pairs(am_str text, am_str *helo)
             return false;
         seen[k] = true;
         am_str value = am_str_cut(word, am_str_find(word, '=') + 1, word.n);
-        if (value.n && !plain(value))
+        if (value.n && !am_received_plain(value))
             return false;
         if (k == 0)
             *helo = value;
@@ -209,10 +208,8 @@ static size_t exim_named(const clause *from, am_received *out)
 {
     am_str rest = comment(from, 1), helo = {NULL, 0}, name;
     am_ip ip;
-    if (out->style != AM_STYLE_EXIM || !host_name(from->item[0].text, &name) ||
-        !exim_address(am_received_word(&rest), &ip))
-        return 0;
-    if (!exim_pairs(rest, &helo))
+    if (!host_name(from->item[0].text, &name) || !exim_address(am_received_word(&rest), &ip) ||
+        !exim_pairs(rest, &helo))
         return 0;
     out->ip = ip;
     out->name = name;
@@ -225,9 +222,7 @@ static size_t exim_unnamed(const clause *from, am_received *out)
 {
     am_str helo = {NULL, 0};
     am_ip ip;
-    if (out->style != AM_STYLE_EXIM || !exim_address(from->item[0].text, &ip))
-        return 0;
-    if (!exim_pairs(comment(from, 1), &helo))
+    if (!exim_address(from->item[0].text, &ip) || !exim_pairs(comment(from, 1), &helo))
         return 0;
     out->ip = ip;
     out->helo = helo;
@@ -242,7 +237,7 @@ static size_t greeted(const clause *from, am_received *out)
     if (!ONE_OF(word, greetings) || !am_received_bare(comment(from, 2), &user, &ip))
         return 0;
     am_str helo = am_received_word(&rest);
-    if (am_str_trim(rest).n || (helo.n && !plain(helo)))
+    if (am_str_trim(rest).n || (helo.n && !am_received_plain(helo)))
         return 0;
     out->ip = ip;
     out->helo = helo;
@@ -295,22 +290,33 @@ static size_t fetched(const clause *from, am_received *out)
 }
 
 /* Each returns how many items it has accounted for; 0: not this form. */
-static size_t (*const forms[])(const clause *, am_received *) = {
-    exim_named, exim_unnamed, greeted, bare, tcp_info, fetched};
+typedef size_t form(const clause *, am_received *);
+/* Exim puts the address first and HELO behind it: read as another's, it would be turned round. */
+static form *const exim_forms[] = {exim_named, exim_unnamed};
+static form *const other_forms[] = {greeted, bare, tcp_info, fetched};
+
+static size_t try_forms(const clause *from, am_received *out)
+{
+    bool exim = out->style == AM_STYLE_EXIM;
+    form *const *forms = exim ? exim_forms : other_forms;
+    size_t n = exim ? sizeof exim_forms : sizeof other_forms, used = 0;
+    for (size_t i = 0; used == 0 && i < n / sizeof *forms; i++)
+        used = forms[i](from, out);
+    return used;
+}
 
 const char *am_received_from(fields *f, am_received *out)
 {
     clause from = f->clause[FROM];
-    size_t used = 0, words = 0;
-    if (from.n == 0 || from.item[0].kind != WORD || !plain(from.item[0].text))
+    size_t used, words = 0;
+    if (from.n == 0 || from.item[0].kind != WORD || !am_received_plain(from.item[0].text))
         return "no plain name in the from clause";
     for (size_t i = 0; i < from.n; i++) {
         words += from.item[i].kind == WORD;
         if (from.item[i].glued)
             return "no white space round a comment of the from clause";
     }
-    for (size_t i = 0; used == 0 && i < sizeof forms / sizeof *forms; i++)
-        used = forms[i](&from, out);
+    used = try_forms(&from, out);
     if (words > (out->via == AM_VIA_FETCH && used ? 2 : 1))
         return "several words in the from clause";
     if (used == 0 && out->via != AM_VIA_LOCAL && out->via != AM_VIA_FETCH)

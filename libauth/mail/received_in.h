@@ -33,6 +33,9 @@ typedef struct fields {
  * why nothing can be said of the client. */
 const char *am_received_from(fields *f, am_received *out);
 
+/* A word that is a name: not empty, no quotes, no angles, nothing that could be a trick. */
+bool am_received_plain(am_str s);
+
 /* The next word of `rest`, between white space; empty: no more. */
 am_str am_received_word(am_str *rest);
 

@@ -401,6 +401,24 @@ static void forged_at_random(void **state)
     am_arena_free(a);
 }
 
+/* Lies that were believed once. */
+static void believed_once(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "from x (y [" LIE "]) by ([" LIE "] [" TRUE_IP "]) by mx (Postfix) with ESMTP id 1; " DATE,
+        "from m (HELO x) (" LIE ") (EHLO " LIE "@" TRUE_IP ") by mx with SMTP; "
+        "1 Nov 2003 07:05:19 -0000",
+        "from via (y [" LIE "]) by with (Exim 4.9) for (HELO ;) (@" TRUE_IP ") by mx with SMTP; "
+        "1 Nov 2003 07:05:19 -0000",
+        "from [" TRUE_IP "] (helo=@ESMTP [" LIE "] ) by mx with esmtp (Exim 4.96) id 1; " DATE,
+        "from x (y [" LIE "]) by \" (z [" TRUE_IP
+        "]) by mx (8.1/8.1) with ESMTP id 1 for <)\">; " DATE,
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        want_no_lie(am_str_of(cases[i]));
+}
+
 /* Whole fields; none tells an address. */
 static void forged_fields(void **state)
 {
@@ -421,7 +439,14 @@ static void forged_fields(void **state)
         {"from x (y [" LIE "]) by z with ESMTP; today", AM_RECEIVED_UNSURE, "no date"},
         {"from x (y [" LIE "]) by z with ESMTP; " DATE "; " DATE, AM_RECEIVED_UNSURE, "no date"},
         {"from x (y [" LIE "]); " DATE, AM_RECEIVED_UNSURE, "no plain name in the by clause"},
-        {"from x (y [" LIE "]) by; " DATE, AM_RECEIVED_UNSURE, "no plain name in the by clause"},
+        {"from x (y [" LIE "]) by; " DATE, AM_RECEIVED_UNSURE, "a clause without a value"},
+        {"from x (y [" LIE "]) by (z); " DATE, AM_RECEIVED_UNSURE, "a clause without a value"},
+        {"from x (y [" LIE "]) by z for with SMTP; " DATE, AM_RECEIVED_UNSURE,
+            "a clause without a value"},
+        {"from x (y [" LIE "]) by \"z (y [" LIE "])\"; " DATE, AM_RECEIVED_UNSURE,
+            "no plain name in the by clause"},
+        {"from x (y [" LIE "]) by z id (" LIE ") 1; " DATE, AM_RECEIVED_UNSURE,
+            "several addresses"},
         {"from x (y [" LIE "]) with SMTP by z; " DATE, AM_RECEIVED_UNSURE, "a clause out of place"},
         {"by z from x (y [" LIE "]); " DATE, AM_RECEIVED_UNSURE, "a clause out of place"},
         {"(a) from x (y [" LIE "]) by z; " DATE, AM_RECEIVED_UNSURE, "a clause out of place"},
@@ -745,6 +770,7 @@ int main(void)
         cmocka_unit_test(cut_off_anywhere),
         cmocka_unit_test(forged_pieces),
         cmocka_unit_test(forged_at_random),
+        cmocka_unit_test(believed_once),
         cmocka_unit_test(forged_fields),
         cmocka_unit_test(forged_login),
         cmocka_unit_test(too_much),
