@@ -28,6 +28,9 @@
 enum {
     GRACE_MS = 500, /* for a connection that was accepted just before the order */
     TICK_MS = 50,
+    /* Postfix sends a field of header_size_limit (100 KB by default) in one packet; libmilter
+     * ends the session at 64 KB unless told otherwise. */
+    MAX_PACKET = 2 << 20,
 };
 
 static struct {
@@ -91,6 +94,7 @@ static int start_libmilter(const am_worker_start *w)
         snprintf(conn, sizeof conn, "fd:%d", w->listener);
     else
         snprintf(conn, sizeof conn, "%s", w->conf->socket.text);
+    smfi_setmaxdatasize(MAX_PACKET);
     if (smfi_register(am_callbacks()) != MI_SUCCESS || smfi_setconn(conn) != MI_SUCCESS ||
         smfi_settimeout((int)w->conf->limits.silence) != MI_SUCCESS) {
         am_log(LOG_ERR, "libmilter cannot be set up");
