@@ -100,6 +100,8 @@ static int start_libmilter(const am_worker_start *w)
         am_log(LOG_ERR, "libmilter cannot be set up");
         return EX_SOFTWARE;
     }
+    /* libmilter's own bound is 64 KiB, less than one field that Postfix passes. */
+    (void)smfi_setmaxdatasize(w->conf->limits.header_octets);
     umask(~w->conf->socket_mode & 0777);
     int rc = smfi_opensocket(!open);
     umask(022);
