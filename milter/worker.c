@@ -9,6 +9,8 @@
  *
  * Here is the worker's one global: set before libmilter runs, never changed but for the count.
  */
+#include "config.h"
+
 #include "milter/worker.h"
 #include "milter/callbacks.h"
 #include "milter/log.h"
@@ -96,6 +98,10 @@ static int start_libmilter(const am_worker_start *w)
         am_log(LOG_ERR, "libmilter cannot be set up");
         return EX_SOFTWARE;
     }
+#ifdef HAVE_SMFI_SETMAXDATASIZE
+    /* Otherwise a field beyond 64 KB ends the session. */
+    (void)smfi_setmaxdatasize(w->conf->limits.header_octets);
+#endif
     umask(~w->conf->socket_mode & 0777);
     int rc = smfi_opensocket(!open);
     umask(022);
