@@ -81,5 +81,5 @@ for c in cases:
     judge(c, "")
 for c in cases:
     if "TIMEOUT" not in json.dumps(c.get("zonedata")):
-        judge(c, ", TCP", truncate_over=0)
+        judge(c, ", TCP", truncate_over=1)
 done()

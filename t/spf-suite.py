@@ -21,6 +21,14 @@ def waits(zone):
     return any(e == "TIMEOUT" or isinstance(e, dict) and "TIMEOUT" in e.values() for es in zone.values() for e in es)
 
 
+def as_served(zone):
+    """The suite writes {TXT: NONE} where a record of type SPF is not to be one of type TXT too; a
+    TIMEOUT of the name holds for its TXT records nevertheless."""
+    def entry(e, entries):
+        return {"TXT": "TIMEOUT"} if e == {"TXT": "NONE"} and "TIMEOUT" in entries else e
+    return {name: [entry(e, entries) for e in entries] for name, entries in zone.items()}
+
+
 def check(port, seconds, case):
     """The verdict of the tool: (result, explanation), or what went wrong."""
     args = [AUTHMILL, "check", "--spf-only", "--format", "json", "--nameserver", "127.0.0.1@%d" % port,
@@ -62,7 +70,7 @@ def main():
         documents = [d for d in yaml.safe_load_all(f) if d]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for d in documents:
-            zone, cases = d["zonedata"], d["tests"]
+            zone, cases = as_served(d["zonedata"]), d["tests"]
             seconds = 2 if waits(zone) else 20
             with TestDNS(zone) as dns:
                 results = pool.map(lambda case: check(dns.port, seconds, case), cases.values())

@@ -118,6 +118,10 @@ void am_text_evidence(
         begin(&p, "dkim", e->limit ? AM_PERMERROR : AM_NONE);
         fprintf(out, " %s\n", e->limit ? e->limit : "no signature");
     }
+    if (e->has_arc && e->arc.result != AM_NONE) {
+        begin(&p, "arc", e->arc.result);
+        fprintf(out, " %u sets%s%s\n", e->arc.instance, *e->arc.reason ? ": " : "", e->arc.reason);
+    }
     if (e->has_dmarc)
         dmarc_line(&p, &e->dmarc, o->disposition);
     if (e->has_iprev) {

@@ -73,8 +73,6 @@ static const char *verify(am_arc *arc, const am_signature *s, am_headhash *h)
     arc->secure = arc->secure && k.secure;
     if (k.result != AM_PASS) /* RFC 8617 5.2.1: DNS failures included */
         return k.reason;
-    if (!k.key->allows_sha256 || !k.key->for_email)
-        return "key not for this use";
     /* RFC 8301 3.2 */
     if (k.key->type == AM_KEY_RSA && k.key->bits < arc->o.min_rsa_bits)
         return "RSA key too short";
@@ -120,7 +118,7 @@ static const char *verify_seals(am_arc *arc, unsigned *at)
         const am_arc_fields *f = &arc->chain.set[*at - 1];
         add_field(arc, sealed, f->aar);
         add_field(arc, sealed, f->ams);
-        am_headhash *h = am_headhash_copy(sealed);
+        am_headhash *h = am_headhash_fork(sealed);
         if (h)
             am_canon_signature(AM_RELAXED, arc->header->field[f->as].raw, am_headhash_sink, h);
         why = verify(arc, &f->seal, h);

@@ -100,6 +100,18 @@ static void keep_field(am_arena *a, am_arc_chain *c, int kind, const am_header *
         c->n = i;
 }
 
+/* RFC 8617 4.1.2 forbids all three ARC fields in h=; signers list the other two, and the public
+ * suite wants those to pass. A seal is added later than the AMS: one under it was never signed so.
+ */
+static bool covers_seal(const am_signature *message)
+{
+    am_str rest = message->names, name;
+    while (am_list_next(&rest, ':', &name))
+        if (am_str_iis(name, field_name[AS]))
+            return true;
+    return false;
+}
+
 static void judge_structure(am_arc_chain *c)
 {
     const am_arc_fields *newest = &c->set[c->n - 1];
@@ -112,6 +124,8 @@ static void judge_structure(am_arc_chain *c)
             fault(c, "an incomplete set", i);
         else if (f->message.fault)
             fault(c, f->message.fault->reason, i);
+        else if (covers_seal(&f->message))
+            fault(c, "h= names ARC-Seal", i);
         else if (f->seal.fault)
             fault(c, f->seal.fault->reason, i);
         else if (f->cv != (i == 1 ? AM_CV_NONE : AM_CV_PASS))

@@ -130,7 +130,7 @@ static am_str without_final_dots(am_str s)
 }
 
 /* "xn--" and a final "-" hold an ASCII label (RFC 3492): who turns A-labels into U-labels
- * without checking them back sees that label. Works in place. */
+ * without checking them back sees that label. `room` holds FLAT octets. */
 static am_str without_hollow_labels(am_str s, char *room)
 {
     size_t n = 0;
@@ -301,7 +301,7 @@ am_claim am_authres_claim(am_arena *a, am_str value, am_str id)
     am_authres_text t = {a, head, head, NULL};
     if (!am_authres_take_id(&t, &theirs, &version))
         return AM_CLAIM_UNKNOWN;
-    if (theirs.n <= FLAT && same(a, theirs, &o))
+    if (id.n && am_str_ieq(theirs, id)) /* ids with parentheses: no comments in quotes */
         return AM_CLAIM_OURS;
     am_str before = am_str_cut(head, 0, head.n - t.rest.n);
     bool complete = t.rest.n ? *t.rest.p == ';' : head.n == value.n;

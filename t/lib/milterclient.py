@@ -12,6 +12,7 @@ with None where a reply was negotiated away.
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -311,7 +312,7 @@ class Daemon:
         self.write(conf)
 
     def write(self, conf):
-        if "\nsocket" not in "\n" + conf:
+        if not re.search(r"(?m)^socket\s*=", conf):
             conf = 'socket = "%s"\n%s' % (self.socket, conf)
         with open(self.conf, "w") as f:
             f.write(conf.replace("{dir}", self.dir))

@@ -21,7 +21,8 @@ zonedata; also under the key "zonedata", or "txt-records": name -> text):
     - TXT: TIMEOUT                   # for that type
 
   words for a type or a name   TIMEOUT (no answer) SERVFAIL REFUSED NXDOMAIN FORMERR NOTIMP;
-                               NONE (for a type: no such record)
+                               NONE (for a type: no such record; what
+                               is said for all other types holds for it)
   {DELAY: ms}                  answers wait that long
   {TTL: s}                     of the name's records (300)
   {LOSE: n}                    the first n queries get no answer
@@ -170,7 +171,7 @@ class Node:
             self.records[TXT] = list(self.records[SPF])
 
     def word(self, rtype):
-        if rtype in self.words:
+        if rtype in self.words and not (self.words[rtype] == "NONE" and None in self.words):
             return self.words[rtype]
         return None if rtype in self.records else self.words.get(None)
 

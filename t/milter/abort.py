@@ -59,7 +59,7 @@ def everywhere(d):
     for n in range(count + 1):
         with after_steps(d, n) as c:
             c.abort()
-            edits, _ = c.message(MESSAGE, "news@garden.example")
+            edits, _ = c.message(MESSAGE, "news@garden.example", mail_addr="news@garden.example")
             is_(words(ours(edits)), WANT, "abort after %d steps, then a whole message" % n)
             c.abort()
             c.abort()

@@ -49,6 +49,9 @@ static const claim_case cases[] = {
     {" (\")\") mx.example.org; none", OURS},
     {" (\") other.example; (\") mx.example.org; none", OURS},
     {" (; mx.example.org) mx.example.org; none", OURS},
+    {" (a(b)c) mx.(x)example.org; none", OURS},
+    {" (\\)) mx.(x)example.org; none", OURS},
+    {" (\") mx.(x)example.org; none", OURS},
     {" (mx.example.org", UNKNOWN},
     {" mx.example.org (unclosed; none", OURS},
     {" (x)(y)(z) mx.example.org; none", OURS},
@@ -209,6 +212,9 @@ static void our_forms(void **state)
         {"our mail", " our mail; none", OURS},
         {"our/mail", " our/mail; none", OURS},
         {"our/mail", " \"our/mail\"; none", OURS},
+        {"(mail)", " \"\\(mail)\"; none", OURS},
+        {"our/mail", " our/\302\255mail; none", OURS},
+        {"our (mail)", " \"our \\(mail\\)\"; none", OURS},
         {"\xe6\x97\xa5\xe6\x9c\xac mail", " \"\xe6\x97\xa5\xe6\x9c\xac mail\"; none", OURS},
         {"\xe6\x97\xa5\xe6\x9c\xac", " \xe6\x97\xa5\xe6\x9c\xac; none", OURS},
         {"", " other.example; none", OTHER},
@@ -223,6 +229,10 @@ static void our_forms(void **state)
 static void large(void **state)
 {
     (void)state;
+    char far[20000];
+    memset(far, ' ', sizeof far);
+    memcpy(far, "other.example", 13);
+    want_claim("far away", am_str_n(far, sizeof far), AM_STR("mx.example.org"), UNKNOWN);
     static const struct {
         size_t n;
         const char *piece, *tail;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "libauth/dkim/dkim.h"
-#include "libauth/dkim/signature.h"
+#include "libauth/sig/signature.h"
 
 /* ---- Signature fields ---- */
 
@@ -742,6 +742,32 @@ static void order_and_limit(void **state)
     done(&r);
 }
 
+/* A header that is nothing but signatures, within the memory of a message. */
+static void heap_of_signatures(void **state)
+{
+    (void)state;
+    enum { FIELDS = 9000, MEMORY = 64 << 20 };
+    run r = {.arena = am_arena_new(MEMORY)};
+    r.header.arena = r.arena;
+    char raw[900] =
+        "DKIM-Signature: v=1; a=rsa-sha256; d=a.example; s=s; h=from; bh=" BH "; b=AAAA";
+    size_t n = strlen(raw);
+    for (int i = 0; i < 80; i++)
+        n += (size_t)snprintf(raw + n, sizeof raw - n, ";x%d=", i);
+    for (int i = 0; i < FIELDS; i++)
+        am_header_add_raw(&r.header, am_str_n(raw, n));
+    am_dkim_options o = {0};
+    check(&r, NULL, 0, &o, (am_str){NULL, 0}, AM_STR(""));
+    want_int("n", r.n, FIELDS);
+    want_int("skipped", am_dkim_skipped(r.dkim), FIELDS - 10);
+    want_str("first", am_str_of(r.verdict[0].reason), "no key record");
+    want_str("last", am_str_of(r.verdict[FIELDS - 1].reason), "not evaluated");
+    want_int("last", r.verdict[FIELDS - 1].result, AM_NEUTRAL);
+    want_int("last", r.verdict[FIELDS - 1].field, FIELDS - 1);
+    assert_null(r.verdict[FIELDS - 1].domain.p);
+    done(&r);
+}
+
 /* Two signatures, each with its own l= and canonicalisation; each covers the other's field. */
 static void several_signatures(void **state)
 {
@@ -874,6 +900,7 @@ int main(void)
         cmocka_unit_test(verdict_members),
         cmocka_unit_test(no_signature),
         cmocka_unit_test(order_and_limit),
+        cmocka_unit_test(heap_of_signatures),
         cmocka_unit_test(several_signatures),
         cmocka_unit_test(incomplete_header),
         cmocka_unit_test(without_memory),

@@ -3,6 +3,8 @@
 
 #include "libauth/dns/engine.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 enum { A = 1, NS = 2, CNAME = 5, PTR = 12, MX = 15, TXT = 16, AAAA = 28 };
@@ -623,27 +625,105 @@ static void answer_name(server *s, const query *q)
     send_txt(q, q->name);
 }
 
+static int open_files(void)
+{
+    int n = 0;
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) != -1;
+    return n;
+}
+
+/* 1200 names, more than the sockets of a pool may be used for; then the last again. */
 static void many_names(void **state)
 {
     (void)state;
     server *s = start_server(answer_name, NULL);
     net n = open_net(1000, 0, s->address, NULL);
-    for (int round = 0; round < 2; round++) {
+    int files = open_files();
+    for (int round = 0; round < 9; round++) {
         char name[32];
-        for (int i = 0; i < 150; i++) {
+        int first = round < 8 ? round * 150 : 7 * 150;
+        for (int i = first; i < first + 150; i++) {
             snprintf(name, sizeof name, "n%d.test", i);
             am_dns_start(n.session, am_str_of(name), AM_DNS_TXT);
         }
-        for (int i = 0; i < 150; i++) {
+        for (int i = first; i < first + 150; i++) {
             snprintf(name, sizeof name, "n%d.test", i);
             want_answer(&n, name, AM_DNS_TXT, name);
         }
-        want_answer(&n, "n150.test", AM_DNS_TXT, "temporary failure: too many look-ups");
+        want_answer(&n, "one-more.test", AM_DNS_TXT, "temporary failure: too many look-ups");
         next_session(&n);
     }
+    assert_in_range(open_files() - files, 1, 8); /* retired sockets are closed */
     want_int("packets", am_dns_count(n.dns).sent, atomic_load(&s->count));
-    assert_in_range(atomic_load(&s->count), 150, 200); /* some may be lost and asked again */
+    assert_in_range(atomic_load(&s->count), 1200, 1400); /* some may be lost and asked again */
     want_int("cached", am_dns_count(n.dns).cached, 150);
+    close_net(&n);
+    stop_server(s);
+}
+
+/* More truncated answers than there may be connections. */
+static void many_over_tcp(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_truncated, NULL);
+    net n = open_net(200, 0, s->address, NULL);
+    char name[32];
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "n%d.test", i);
+        am_dns_start(n.session, am_str_of(name), AM_DNS_TXT);
+    }
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "n%d.test", i);
+        const am_dns_answer *x = ask(&n, name, AM_DNS_TXT);
+        want_int(name, x->n, 200);
+    }
+    close_net(&n);
+    stop_server(s);
+}
+
+/* Where no socket can be opened, questions fail in time; and work again later. */
+static void no_sockets(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_ok, NULL);
+    net n = open_net(20, 0, s->address, NULL);
+    struct rlimit before, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    want_answer(&n, "a.test", AM_DNS_TXT, "temporary failure: cannot send");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    want_answer(&n, "b.test", AM_DNS_TXT, "ok");
+    close_net(&n);
+    stop_server(s);
+}
+
+/* Each true answer comes behind a hundred forged ones. */
+static void answer_flood(server *s, const query *q)
+{
+    (void)s;
+    for (int i = 1; i <= 100; i++) {
+        reply *r = begin_reply(q, 0);
+        r->p[1] ^= (uint8_t)i;
+        put_txt(r, NULL, 300, "forged");
+        send_reply(q, r);
+    }
+    send_txt(q, "true");
+}
+
+static void floods_are_survived(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_flood, NULL);
+    net n = open_net(1000, 0, s->address, NULL);
+    char name[32];
+    for (int i = 0; i < 30; i++) {
+        snprintf(name, sizeof name, "n%d.test", i);
+        want_answer(&n, name, AM_DNS_TXT, "true");
+    }
+    want_int("questions", atomic_load(&s->count), 30);
     close_net(&n);
     stop_server(s);
 }
@@ -782,6 +862,9 @@ int main(void)
         cmocka_unit_test(another_server_may_know),
         cmocka_unit_test(one_question_for_all),
         cmocka_unit_test(many_names),
+        cmocka_unit_test(many_over_tcp),
+        cmocka_unit_test(no_sockets),
+        cmocka_unit_test(floods_are_survived),
         cmocka_unit_test(times_to_live),
         cmocka_unit_test(odd_names),
         cmocka_unit_test(letters_are_shuffled),

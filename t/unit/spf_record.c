@@ -372,6 +372,36 @@ static void truncation(void **state)
     am_arena_free(a);
 }
 
+/* Only the end of a long string is expanded; the name is that of the whole. */
+static void only_the_end_counts(void **state)
+{
+    (void)state;
+    am_arena *a = am_arena_new(0);
+    char d[61], spec[400];
+    for (size_t i = 0; i < sizeof d; i++)
+        d[i] = i % 7 == 5 ? '.' : (char)('a' + i % 26);
+    for (size_t n = 1; n < sizeof d; n += 3) {
+        for (size_t k = 1; k < 60; k++) {
+            am_buf want = {.arena = a};
+            spec[0] = '\0';
+            for (size_t i = 0; i < k; i++) {
+                strcat(spec, i % 2 ? "%{d}" : "%{d}.");
+                am_buf_add(&want, d, n);
+                if (i % 2 == 0)
+                    am_buf_char(&want, '.');
+            }
+            strcat(spec, "-x.example");
+            am_buf_cstr(&want, "-x.example");
+            am_str name = am_buf_get(&want);
+            while (name.n > 253)
+                name = am_domain_parent(name);
+            am_str got = expand_d(a, spec, am_str_n(d, n));
+            want_str(spec, got, am_arena_copy(a, name.p, name.n));
+        }
+    }
+    am_arena_free(a);
+}
+
 static void text_is_bounded(void **state)
 {
     (void)state;
@@ -451,6 +481,7 @@ int main(void)
         cmocka_unit_test(data_of_a_record),
         cmocka_unit_test(expansion),
         cmocka_unit_test(truncation),
+        cmocka_unit_test(only_the_end_counts),
         cmocka_unit_test(text_is_bounded),
         cmocka_unit_test(values_that_cannot_be_used),
         cmocka_unit_test(hostile_records),

@@ -6,7 +6,7 @@
  * reads its value. Waits: never. Memory: the caller's arena, and ranges into the
  * caller's text. Callers: dkim, arc.
  */
-#include "libauth/dkim/signature.h"
+#include "libauth/sig/signature.h"
 #include "libauth/base/base64.h"
 #include "libauth/base/domain.h"
 #include "libauth/base/lex.h"
