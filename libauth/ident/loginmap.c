@@ -153,7 +153,7 @@ static problem read_key(am_loginmap *m, am_str s, am_str *key)
     if (!whole && (!am_smtp_mailbox_parse(m->arena, s, &box) || !box.domain.p))
         return "not an address, @domain or /expression/";
     *key = make_key(m->arena, box.local, box.domain);
-    return key->p ? NULL : am_arena_failed(m->arena) ? no_memory : "address over 500 octets";
+    return key->p ? NULL : "address over 500 octets";
 }
 
 static problem add_address(am_loginmap *m, am_str line)
@@ -275,6 +275,8 @@ am_loginmap *am_loginmap_parse(am_str text, const char *name, am_error *why)
     }
     if (m && m->arena)
         bad = read_lines(m, text, &at);
+    if (bad && m && m->arena && am_arena_failed(m->arena)) /* a parser that had no room says no */
+        bad = no_memory;
     if (!bad)
         return m;
     if (bad == no_memory)

@@ -249,6 +249,52 @@ static void from_a_file(void **state)
     assert_non_null(strstr(why.text, "/: "));
 }
 
+/* ---- want of memory while loading ---- */
+
+static long left = -1; /* allocations that succeed; -1: all */
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+
+static bool spent(void)
+{
+    return left == 0 || (left > 0 && left-- == 0);
+}
+
+void *__wrap_malloc(size_t n)
+{
+    return spent() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return spent() ? NULL : __real_calloc(n, size);
+}
+
+static void no_memory_while_loading(void **state)
+{
+    (void)state;
+    static char text[60000];
+    size_t n = 0;
+    for (int i = 0; i < 1000; i++) /* the table grows several times */
+        n += (size_t)snprintf(text + n, sizeof text - n, "u%d@example.org u%d\n", i, i);
+    long k = 0;
+    for (am_loginmap *m = NULL; !m && k < 2000; k++) {
+        am_error why = {"nothing"};
+        left = k;
+        m = am_loginmap_parse(am_str_n(text, n), "logins", &why);
+        left = -1;
+        if (!m)
+            want_str("without memory", am_str_of(why.text), "logins: out of memory");
+        else
+            assert_int_equal(am_loginmap_count(m), 1000);
+        am_loginmap_free(m);
+    }
+    assert_true(k > 20 && k < 2000);
+}
+
 /* ---- messages ---- */
 
 #define NONE 0
@@ -392,6 +438,7 @@ int main(void)
         cmocka_unit_test(errors),
         cmocka_unit_test(bounds),
         cmocka_unit_test(from_a_file),
+        cmocka_unit_test(no_memory_while_loading),
         cmocka_unit_test(align_table),
         cmocka_unit_test(align_bounds),
     };
