@@ -21,6 +21,7 @@ static size_t find(const am_header *h, const char *name, size_t from)
     return from;
 }
 
+/* False where `from` does not lie above `to`. */
 static bool trace_between(const am_header *h, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++)
@@ -34,7 +35,7 @@ static const am_field *responsible(const am_header *h, am_pra *p)
 {
     size_t resent_sender = find(h, "Resent-Sender", 0), resent_from = find(h, "Resent-From", 0);
     /* Step 1: a Resent-From above, with trace fields between, belongs to a later block */
-    bool older = resent_from < resent_sender && trace_between(h, resent_from, resent_sender);
+    bool older = trace_between(h, resent_from, resent_sender);
     if (resent_sender < h->n && !older) {
         p->field = "resent-sender";
         return &h->field[resent_sender];

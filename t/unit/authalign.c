@@ -30,6 +30,8 @@ static const char map_text[] = "# who owns what\n"
                                "/^none@example\\.net$/  nobody\n"
                                "/^opt(ional)?@example\\.com$/  x$1\n"
                                "/example\\.edu/  loose\n"
+                               "/^(alice|bob)@example\\.org$/  regex\n"
+                               "/^UPPER@Example\\.COM$/  upper\n"
                                "last@example.org zoe";
 
 static const struct {
@@ -84,6 +86,9 @@ static const struct {
     {"xional", "optional", "example.com", true},
     {"x", "opt", "example.com", true},
     {"x", "optional", "example.com", false},
+    {"regex", "bob", "example.org", true},
+    {"regex", "alice", "example.org", false}, /* it has an entry of its own */
+    {"upper", "upper", "example.com", true},
     {"loose", "any", "sub.example.edu", true},
     {"loose", "any", "example.edu.evil", true}, /* as written: without $ */
     {"alice", "alice", "[192.0.2.1]", false},
@@ -101,7 +106,7 @@ static void owns_table(void **state)
     am_loginmap *m = parse(map_text, &why);
     if (!m)
         fail_msg("%s", why.text);
-    assert_int_equal(am_loginmap_count(m), 14);
+    assert_int_equal(am_loginmap_count(m), 16);
     for (size_t i = 0; i < sizeof owns_cases / sizeof *owns_cases; i++) {
         am_arena *a = am_arena_new(0);
         am_mailbox box = {am_str_of(owns_cases[i].local), am_str_of(owns_cases[i].domain)};

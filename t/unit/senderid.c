@@ -399,6 +399,28 @@ static void scope_table(void **state)
     am_arena_free(a);
 }
 
+/* Parsed records are kept with the answers: one scope must not find another's. */
+static void scopes_in_one_session(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof scope_cases / sizeof *scope_cases; i++) {
+        const char *const want[] = {scope_cases[i].spf, scope_cases[i].pra, scope_cases[i].mfrom};
+        am_arena *a = am_arena_new(0);
+        am_context c = {.arena = a, .dns = fake_dns(a, zone, sizeof zone / sizeof *zone, NULL)};
+        am_mailbox m;
+        assert_true(am_path_parse(a, am_str_of(scope_cases[i].from), &m));
+        for (unsigned k = 0; k < 6; k++) {
+            am_spf_query q = {.domain = m.domain, .local = m.local, .scope = (am_spf_scope)(k % 3)};
+            assert_true(am_ip_parse(AM_STR("192.0.2.1"), &q.ip));
+            am_spf_verdict v = am_spf_check(&c, NULL, &q);
+            am_str got = am_str_format(a, "%s %.*s", am_result_word(v.result), AM_ARG(v.mechanism));
+            want_str(scope_cases[i].from, am_str_trim(got), want[k % 3]);
+        }
+        am_dns_end(c.dns);
+        am_arena_free(a);
+    }
+}
+
 /* ---- the flows of RFC 4405 5, 4406 7 and 4407 ---- */
 
 static const fake_rr world[] = {
@@ -505,6 +527,7 @@ int main(void)
         cmocka_unit_test(submitter_table),
         cmocka_unit_test(record_scopes),
         cmocka_unit_test(scope_table),
+        cmocka_unit_test(scopes_in_one_session),
         cmocka_unit_test(flow_table),
     };
     return cmocka_run_group_tests_name("senderid", tests, NULL, NULL);
