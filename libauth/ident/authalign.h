@@ -24,8 +24,8 @@ typedef struct am_authalign_verdict {
 } am_authalign_verdict;
 
 /* Does not wait. Every mailbox of every From and Sender field counts, 100 in all; a field that
- * cannot be read, or an address literal, is nobody's. Empty Sender fields are not there. Bcc of
- * other logins, Reply-To and Resent-* do not matter. Out of memory is none. */
+ * cannot be read, or an address literal, is nobody's. Empty fields are not there. Reply-To and
+ * Resent-* do not matter. Out of memory is none. */
 am_authalign_verdict am_authalign_check(
     am_arena *a, const am_loginmap *map, const am_authalign_query *q);
 
