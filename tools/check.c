@@ -385,7 +385,7 @@ static int print(am_arena *a, const request *r, const am_evidence *e, const am_r
     } else {
         am_json_outcome j = {o->action, o->disposition, one_line(a, value)};
         json_t *json = am_json_evidence(e, &j, r->explain);
-        int rc = json ? json_dumpf(json, stdout, JSON_INDENT(1)) : -1;
+        int rc = json ? json_dumpf(json, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII) : -1;
         fputc('\n', stdout);
         json_decref(json);
         if (rc != 0)

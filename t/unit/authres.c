@@ -241,6 +241,9 @@ static void write_values(void **state)
         {"a\x7f", "\"a?\""},
         {"a\xff\xc3", "\"a??\""},
         {"a\302\205b\xe2\x80\xa8", "\"a?b?\""},
+        {"a\xe2\x80\xae"
+         "b\xe2\x81\xa9",
+            "\"a?b?\""},
         {"a\xc2\xa0", "\"a\xc2\xa0\""},
         {"\r\n\tdkim=pass", "\"???dkim=pass\""},
     };
@@ -358,8 +361,9 @@ static am_str random_text(am_arena *a)
 {
     static const char *const parts[] = {"a", "example.org", "@", ".", "\"", "\\", "(", ")", ";",
         " ", "=", "\r\n", "\r\n ", "\t", "\n", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80",
-        "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80", "\xff", "dkim=pass", "user@example.org", "/", ",",
-        "<", "  ", "; spf=pass", "none", "=?utf-8?q?x?=", "\x7f", "-", "'", ":", "1"};
+        "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x80", "\xff", "dkim=pass",
+        "user@example.org", "/", ",", "<", "  ", "; spf=pass", "none", "=?utf-8?q?x?=", "\x7f", "-",
+        "'", ":", "1"};
     am_buf b = {.arena = a};
     unsigned kind = below(4), n = below(10) ? below(12) : below(300);
     if (kind == 3)
@@ -419,7 +423,9 @@ static am_str model_text(am_arena *a, am_str in, size_t max)
         }
         bad = bad || (len == 3 && (cp < 0x800 || (cp >= 0xD800 && cp < 0xE000))) ||
               (len == 4 && (cp < 0x10000 || cp > 0x10FFFF));
-        bool ctl = !bad && (cp < 0x20 || (cp >= 0x7F && cp < 0xA0) || cp == 0x2028 || cp == 0x2029);
+        bool ctl =
+            !bad && (cp < 0x20 || (cp >= 0x7F && cp < 0xA0) || cp == 0x200E || cp == 0x200F ||
+                        (cp >= 0x2028 && cp <= 0x202E) || (cp >= 0x2066 && cp <= 0x2069));
         if (b.n + (bad || ctl ? 1 : len) > max)
             break;
         if (bad || ctl)
