@@ -242,7 +242,8 @@ static const struct {
     {"dmarc { org-domain = suffix }\n",
         "1: dmarc.org-domain: \"suffix\" is not right; wanted: tree-walk or psl"},
     {"arc { trusted-sealers = {\"exa mple.org\"} }\n",
-        "1: arc.trusted-sealers: \"exa mple.org\" is not right; wanted: domain names"},
+        "1: arc.trusted-sealers: \"exa mple.org\" is not right; wanted: domains such as "
+        "example.org, or .example.org for it and all below it"},
     {"authserv-id = \"mx example\"\n",
         "1: authserv-id: \"mx example\" is not right; wanted: a name "
         "without spaces, of at most 253 octets"},
