@@ -97,11 +97,12 @@ static void add_text(line *l, const char *name, am_str value)
 
 static void add_envelope(line *l, const am_evidence *e)
 {
-    char ip[AM_IP_TEXT], from[320];
+    char ip[AM_IP_TEXT], from[324];
     add(l, "client", e->ip.family ? am_ip_text(&e->ip, ip) : "local", (am_str){0});
     if (e->has_helo)
         add_text(l, "helo", e->helo);
-    snprintf(from, sizeof from, "%.*s%s%.*s", e->sender.local.n > 64 ? 64 : (int)e->sender.local.n,
+    snprintf(from, sizeof from, "<%.*s%s%.*s>",
+        e->sender.local.n > 64 ? 64 : (int)e->sender.local.n,
         e->sender.local.n ? e->sender.local.p : "", e->sender.domain.n ? "@" : "",
         e->sender.domain.n > 253 ? 253 : (int)e->sender.domain.n,
         e->sender.domain.n ? e->sender.domain.p : "");

@@ -12,6 +12,7 @@
 #include "milter/crew.h"
 #include "milter/daemon.h"
 #include "milter/log.h"
+#include "milter/worker.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -20,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -80,6 +80,10 @@ static void reload(supervisor *s)
     am_error why;
     am_identity identity;
     int status;
+    if (s->listener < 0) {
+        am_log(LOG_ERR, "reload: nothing is changed: with this libmilter it needs a restart");
+        return;
+    }
     am_conf *next = load(s->conf_file, &identity, &why);
     if (!next) {
         am_log(LOG_ERR, "reload: nothing is changed: %s", why.text);
@@ -207,7 +211,9 @@ static void close_listener(supervisor *s, const char *path)
     if (path && lstat(path, &st) == 0 && st.st_dev == s->listener_file.st_dev &&
         st.st_ino == s->listener_file.st_ino)
         (void)unlink(path);
-    close(s->listener);
+    if (s->listener >= 0)
+        close(s->listener);
+    s->listener = -1;
 }
 
 /* The workers finish; a second signal, or the end of the time, ends them at once. */
@@ -231,16 +237,30 @@ static void stop(supervisor *s)
     }
 }
 
+/* The first worker. A libmilter that takes no open socket opens its own: then there is no reload.
+ */
+static int start_first(supervisor *s, const char *path)
+{
+    int status;
+    s->serving = am_crew_start(&s->crew, s->conf, &s->identity, s->listener, &status);
+    if (!s->serving && status == AM_WORKER_NO_FD && s->conf->socket.kind != AM_SOCKET_FD) {
+        am_log(LOG_WARNING, "this libmilter takes no open sockets (fd:N): "
+                            "a new configuration needs a restart");
+        close_listener(s, path);
+        s->serving = am_crew_start(&s->crew, s->conf, &s->identity, -1, &status);
+    }
+    return s->serving ? EX_OK : status;
+}
+
 /* From the first descriptor to the last; `why` is set where the status is not 0. */
 static int serve(supervisor *s, int waiting, am_error *why)
 {
-    int status;
     if (!open_listener(s, why))
         return EX_UNAVAILABLE;
     char *path = s->conf->socket.path ? strdup(s->conf->socket.path) : NULL;
     am_error_set(why, "the worker did not start; the log says why");
-    s->serving = am_crew_start(&s->crew, s->conf, &s->identity, s->listener, &status);
-    if (s->serving)
+    int status = start_first(s, path);
+    if (status == EX_OK)
         status = am_daemon_write_pid(s->pid_file, why) ? EX_OK : EX_CONFIG;
     if (status == EX_OK) {
         s->serving_since = clock_ms();

@@ -198,49 +198,51 @@ static bool read_entry(reader *r)
     return good;
 }
 
-/* The file's octets, malloc'd; absent: `why` says what is wrong. */
-static am_str read_text(const char *path, am_error *why)
+/* The file's octets, malloc'd. NULL: `why` says what is wrong. */
+static char *read_text(const char *path, size_t *n, am_error *why)
 {
     FILE *f = fopen(path, "r");
     char *p = NULL;
-    size_t n = 0, room = 0;
+    size_t room = 0;
     bool good = f != NULL;
+    *n = 0;
     while (good && !feof(f)) {
-        if (n == room) {
+        if (*n == room) {
             char *more = realloc(p, room = room ? 2 * room : 1 << 16);
             good = more != NULL;
             p = good ? more : p;
         }
         if (good)
-            n += fread(p + n, 1, room - n, f);
+            *n += fread(p + *n, 1, room - *n, f);
         good = good && !ferror(f);
     }
     if (!good) {
         am_error_set(why, "%s: %s", path, strerror(errno));
         free(p);
         p = NULL;
-        n = 0;
     }
     if (f)
         fclose(f);
-    return am_str_n(p, n);
+    return p;
 }
 
 static bool read_file(am_zone *z, const char *path, am_error *why)
 {
     reader r = {.zone = z, .path = path, .ttl = DEFAULT_TTL, .next_line = 1, .why = why};
-    r.text = read_text(path, why);
-    if (!r.text.p)
+    size_t n;
+    char *text = read_text(path, &n, why);
+    if (!text)
         return false;
     bool good = true;
-    r.file = r.text.n ? fmemopen((char *)(uintptr_t)r.text.p, r.text.n, "r") : NULL;
-    if (r.text.n && !r.file)
+    r.text = am_str_n(text, n);
+    r.file = n ? fmemopen(text, n, "r") : NULL;
+    if (n && !r.file)
         good = wrong(&r, strerror(errno));
     while (good && r.file && !feof(r.file))
         good = read_entry(&r);
     if (r.file)
         fclose(r.file);
-    free((char *)(uintptr_t)r.text.p);
+    free(text);
     ldns_rdf_deep_free(r.origin);
     ldns_rdf_deep_free(r.owner);
     return good;

@@ -359,6 +359,10 @@ class Daemon:
                     return int(line.split()[1])
         raise KeyError(key)
 
+    def sanitized(self, pid):
+        """Built with AddressSanitizer or ThreadSanitizer: its memory says nothing then."""
+        return self.status(pid, "VmSize") > 1 << 30
+
     def logged(self, part, wait=5):
         """Waits until `part` stands in the log; the line, or None."""
         until = time.monotonic() + wait

@@ -391,6 +391,52 @@ static void sample_file(void **state)
     am_conf_free(d);
 }
 
+static char *read_source(const char *name)
+{
+    static char text[65536];
+    char file[600];
+    const char *src = getenv("AUTHMILL_SRC");
+    snprintf(file, sizeof file, "%s/%s", src ? src : ".", name);
+    FILE *f = fopen(file, "r");
+    if (!f)
+        skip();
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = '\0';
+    return text;
+}
+
+/* doc/authmill.conf.5 names every option, in the order of the table. */
+static void manual(void **state)
+{
+    (void)state;
+    char item[80];
+    const char *text = read_source("doc/authmill.conf.5"), *at = text;
+    for (size_t i = 0; i < am_option_count; i++) {
+        const am_option *o = &am_option_table[i];
+        if (i && strcmp(o->section, am_option_table[i - 1].section) != 0) {
+            snprintf(item, sizeof item, ".Ss %s\n", o->section);
+            at = strstr(text, item);
+            want_int(item, at != NULL, 1);
+        }
+        snprintf(item, sizeof item, "%s%s", strcmp(o->name, "fields") ? ".It Cm " : ", ", o->name);
+        const char *found = strstr(at, item);
+        want_int(item, found != NULL, 1);
+        at = found;
+    }
+}
+
+static void examples(void **state)
+{
+    (void)state;
+    static const char *const name[] = {"postfix", "enforce", "container", "offline"};
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
+        char file[80];
+        snprintf(file, sizeof file, "conf/examples/%s.conf", name[i]);
+        am_conf_free(load(read_source(file)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -402,6 +448,8 @@ int main(void)
         cmocka_unit_test(too_long_list),
         cmocka_unit_test(named_files),
         cmocka_unit_test(sample_file),
+        cmocka_unit_test(manual),
+        cmocka_unit_test(examples),
     };
     int fd = mkstemp(path);
     if (fd < 0)

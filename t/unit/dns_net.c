@@ -3,6 +3,7 @@
 
 #include "libauth/dns/engine.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -624,12 +625,21 @@ static void answer_name(server *s, const query *q)
     send_txt(q, q->name);
 }
 
+static int open_files(void)
+{
+    int n = 0;
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) != -1;
+    return n;
+}
+
 /* 1200 names, more than the sockets of a pool may be used for; then the last again. */
 static void many_names(void **state)
 {
     (void)state;
     server *s = start_server(answer_name, NULL);
     net n = open_net(1000, 0, s->address, NULL);
+    int files = open_files();
     for (int round = 0; round < 9; round++) {
         char name[32];
         int first = round < 8 ? round * 150 : 7 * 150;
@@ -644,6 +654,7 @@ static void many_names(void **state)
         want_answer(&n, "one-more.test", AM_DNS_TXT, "temporary failure: too many look-ups");
         next_session(&n);
     }
+    assert_in_range(open_files() - files, 1, 8); /* retired sockets are closed */
     want_int("packets", am_dns_count(n.dns).sent, atomic_load(&s->count));
     assert_in_range(atomic_load(&s->count), 1200, 1400); /* some may be lost and asked again */
     want_int("cached", am_dns_count(n.dns).cached, 150);

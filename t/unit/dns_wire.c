@@ -139,6 +139,12 @@ static void two_pointers(reply *r)
     r->p[7] = 1;
 }
 
+static void half_a_pointer(reply *r)
+{
+    put(r, "\300", 1);
+    r->p[7] = 1;
+}
+
 static void pointer_into_header(reply *r)
 {
     put16(r, 0xc000);
@@ -152,11 +158,11 @@ static void pointer_chain(reply *r)
     unsigned at = (unsigned)r->n + 11;
     uint8_t data[400];
     for (unsigned i = 0; i < 200; i++) {
-        unsigned to = 0xc000 | (i ? at + 1 + 2 * (i - 1) : 12);
+        unsigned to = 0xc000 | (i ? at + 2 * (i - 1) : 12);
         data[2 * i] = (uint8_t)(to >> 8), data[2 * i + 1] = (uint8_t)to;
     }
     put_rr(r, 6, "", 99, 1, data, sizeof data);
-    put16(r, 0xc000 | (at + 399));
+    put16(r, 0xc000 | (at + 398));
     put(r, "\0\20\0\1\0\0\0\1\0\0", 10);
     r->p[7] = 2;
 }
@@ -287,6 +293,7 @@ static void packets(void **state)
     } cases[] = {
         {"own pointer", own_pointer, TXT, "failed", "malformed answer", 0},
         {"pointer ahead", pointer_ahead, TXT, "failed", "malformed answer", 0},
+        {"half a pointer", half_a_pointer, TXT, "failed", "malformed answer", 0},
         {"pointer loop", two_pointers, TXT, "failed", "malformed answer", 0},
         /* "\x12" is the length of a label that leaves what is sound. */
         {"pointer into header", pointer_into_header, TXT, "failed", "malformed answer", 0},

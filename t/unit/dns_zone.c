@@ -188,11 +188,12 @@ static void zone_forms(void **state)
     assert_null(d); /* a string has 255 octets at the most */
 
     strcpy(text, "a. TXT");
+    string[250] = '\0';
     for (int i = 0; i < 100; i++) {
         strcat(text, " \"");
-        strncat(text, string, 250);
+        strcat(text, string);
         strcat(text, "\"");
-        strncat(want, string, 250);
+        strcat(want, string);
     }
     const struct {
         const char *text, *want;
@@ -250,6 +251,40 @@ static void session_limits_and_trace(void **state)
     want_int("sent", n.sent, 0);
     am_dns_end(s);
     am_dns_end(NULL);
+    am_arena_free(a);
+    am_dns_free(d);
+}
+
+/* Questions started early have a bound of their own. */
+static void early_questions_do_not_count(void **state)
+{
+    (void)state;
+    const char *text = other_zone;
+    am_error why;
+    am_dns *d = open_zones(&text, 1, &why);
+    am_arena *a = am_arena_new(0);
+    am_dns_session *s = am_dns_begin(d, a, &(am_dns_limits){.questions = 2}, NULL);
+    static const char *const early[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++)
+        am_dns_start(s, am_str_of(early[i]), AM_DNS_A);
+    want_int("started", am_dns_count(d).questions, 2);
+    assert_non_null(am_dns_peek(s, AM_STR("b"), AM_DNS_A));
+    assert_null(am_dns_peek(s, AM_STR("c"), AM_DNS_A));
+    static const struct {
+        const char *name;
+        am_dns_status want;
+    } cases[] = {
+        {"mail.example.net", AM_DNS_DATA},
+        {"a", AM_DNS_NXDOMAIN},
+        {"a", AM_DNS_NXDOMAIN},
+        {"b", AM_DNS_TEMPFAIL},
+        {"c", AM_DNS_TEMPFAIL},
+        {"mail.example.net", AM_DNS_DATA},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        want_int(cases[i].name,
+            am_dns_wait(s, "t", "t", am_str_of(cases[i].name), AM_DNS_A)->status, cases[i].want);
+    am_dns_end(s);
     am_arena_free(a);
     am_dns_free(d);
 }
@@ -324,6 +359,7 @@ int main(void)
         cmocka_unit_test(zone_errors),
         cmocka_unit_test(zone_forms),
         cmocka_unit_test(session_limits_and_trace),
+        cmocka_unit_test(early_questions_do_not_count),
         cmocka_unit_test(parsed_lives_with_the_answer),
         cmocka_unit_test(session_without_memory),
     };
