@@ -317,6 +317,7 @@ static void no_memory(void **state)
     for (size_t cap = 1; cap < 40000; cap += 13) {
         am_arena *a = am_arena_new(cap);
         am_trust t = am_trust_check(a, &l, &v, AM_STR("author.example"));
+        want_str("reason", am_str_of(t.reason), am_arena_failed(a) ? "out of memory" : "");
         assert_int_equal(t.overridden, !am_arena_failed(a));
         good += t.overridden;
         bad += !t.overridden;
