@@ -7,6 +7,7 @@
 #include "libauth/dmarc/dmarc.h"
 #include "libauth/ident/iprev.h"
 #include "libauth/spf/spf.h"
+#include "libauth/trust.h"
 
 typedef struct am_evidence {
     am_ip ip; /* family 0: no address known; SPF and iprev did not run */
@@ -15,6 +16,7 @@ typedef struct am_evidence {
     am_str auth_user;  /* absent: not authenticated */
 
     bool has_iprev, has_spf, has_helo, has_arc, has_dmarc; /* the method ran */
+    bool has_trust; /* DMARC failed, and there are trusted sealers who may override that */
     am_iprev_verdict iprev;
     am_spf_verdict spf; /* of MAIL FROM, or of postmaster@HELO where that is null */
     bool spf_from_helo; /* MAIL FROM was null */
@@ -24,6 +26,7 @@ typedef struct am_evidence {
     am_arc_verdict arc;
     am_author author;
     am_dmarc_verdict dmarc;
+    am_trust trust;
 
     const char *limit;     /* NULL, or the bound of ours that the header met: DKIM did not run */
     const char *fault;     /* NULL, or what went wrong on our side: "out of memory", ... */

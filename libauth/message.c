@@ -4,8 +4,9 @@
  * For: whoever has a message (the milter, the tools). Facts are noted as they
  * arrive and the DNS is asked for what they will need; am_message_finish joins
  * everything, in the order in which one method needs another: iprev, SPF, DKIM,
- * ARC, DMARC. Waits: am_message_finish alone. Memory: one arena, let go with the
- * message. Callers: one thread at a time.
+ * DMARC; then ARC, whose many keys may use up what is left of time and questions; then whether
+ * trusted sealers override DMARC. Waits: am_message_finish alone. Memory: one arena, let go with
+ * the message. Callers: one thread at a time.
  */
 #include "libauth/message.h"
 #include "libauth/base/domain.h"
@@ -242,13 +243,26 @@ static void finish_dmarc(am_message *m)
     e->has_dmarc = true;
 }
 
+/* RFC 8617 7.2.1 */
+static void finish_trust(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    if (e->dmarc.result != AM_FAIL || !m->options->trusted_sealers.n)
+        return;
+    e->has_trust = true;
+    e->trust = am_trust_check(m->arena, &m->options->trusted_sealers, &e->arc, e->dmarc.domain);
+    am_trace_notef(m->context.trace, "dmarc", "8617 7.2.1", AM_STR("trusted sealers"), "%s%s",
+        e->trust.overridden ? "dmarc=fail is overridden" : "no: ", e->trust.reason);
+}
+
 const am_evidence *am_message_finish(am_message *m)
 {
     finish_envelope(m);
     if (m->eoh) {
         finish_dkim(m);
-        finish_arc(m);
         finish_dmarc(m);
+        finish_arc(m);
+        finish_trust(m);
     }
     if (am_arena_failed(m->arena) || (m->eoh && !(m->dkim && m->arc) && !m->evidence.limit))
         m->evidence.fault = "out of memory";

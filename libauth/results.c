@@ -144,6 +144,8 @@ static void add_dmarc(builder *b)
     if (v->testing && policy != AM_DMARC_NONE)
         policy--;
     property(r, "policy", "dmarc", am_str_of(am_dmarc_policy_word(policy)));
+    if (b->e->trust.overridden) /* RFC 8617 7.2.1; the property is ours */
+        property(r, "policy", "arc", AM_STR("override"));
 }
 
 static void add_iprev(builder *b)

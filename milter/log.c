@@ -121,6 +121,9 @@ static void add_results(line *l, const am_evidence *e)
         add(l, "dkim", am_result_word(e->dkim[i].result), e->dkim[i].domain);
     if (e->dkims == 0 && e->has_dmarc)
         add(l, "dkim", e->limit ? "permerror" : "none", (am_str){0});
+    if (e->has_arc && e->arc.result != AM_NONE)
+        add(l, "arc", am_result_word(e->arc.result),
+            e->arc.sets ? e->arc.set[e->arc.sets - 1].sealer : (am_str){0});
     if (e->has_dmarc)
         add(l, "dmarc", am_result_word(e->dmarc.result), e->dmarc.domain);
     if (e->has_dmarc && e->dmarc.has_policy)

@@ -120,6 +120,16 @@ static json_t *dkim(const am_evidence *e)
     return list;
 }
 
+/* What trusted sealers make of a DMARC fail. */
+static json_t *trusted(const am_trust *t)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "overridden", json_boolean(t->overridden));
+    json_object_set_new(o, "instance", json_integer(t->instance));
+    putc_(o, "reason", t->reason);
+    return o;
+}
+
 static json_t *arc(const am_evidence *e)
 {
     json_t *o = with_result(e->arc.result);
@@ -129,6 +139,8 @@ static json_t *arc(const am_evidence *e)
     if (e->arc.at)
         json_object_set_new(o, "at", json_integer(e->arc.at));
     putc_(o, "reason", e->arc.reason);
+    if (e->has_trust)
+        json_object_set_new(o, "trusted", trusted(&e->trust));
     return o;
 }
 
