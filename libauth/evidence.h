@@ -2,10 +2,12 @@
 #ifndef AM_EVIDENCE_H
 #define AM_EVIDENCE_H
 
+#include "libauth/arc/arc.h"
 #include "libauth/dkim/dkim.h"
 #include "libauth/dmarc/dmarc.h"
 #include "libauth/ident/iprev.h"
 #include "libauth/spf/spf.h"
+#include "libauth/trust.h"
 
 typedef struct am_evidence {
     am_ip ip; /* family 0: no address known; SPF and iprev did not run */
@@ -13,15 +15,18 @@ typedef struct am_evidence {
     am_mailbox sender; /* MAIL FROM; null path: domain and local absent */
     am_str auth_user;  /* absent: not authenticated */
 
-    bool has_iprev, has_spf, has_helo, has_dmarc; /* the method ran */
+    bool has_iprev, has_spf, has_helo, has_arc, has_dmarc; /* the method ran */
+    bool has_trust; /* DMARC failed, and there are trusted sealers who may override that */
     am_iprev_verdict iprev;
     am_spf_verdict spf; /* of MAIL FROM, or of postmaster@HELO where that is null */
     bool spf_from_helo; /* MAIL FROM was null */
     am_spf_verdict helo_spf;
     const am_dkim_verdict *dkim;
     size_t dkims, dkims_skipped;
+    am_arc_verdict arc;
     am_author author;
     am_dmarc_verdict dmarc;
+    am_trust trust;
 
     const char *limit;     /* NULL, or the bound of ours that the header met: DKIM did not run */
     const char *fault;     /* NULL, or what went wrong on our side: "out of memory", ... */

@@ -4,8 +4,9 @@
  * For: whoever has a message (the milter, the tools). Facts are noted as they
  * arrive and the DNS is asked for what they will need; am_message_finish joins
  * everything, in the order in which one method needs another: iprev, SPF, DKIM,
- * DMARC. Waits: am_message_finish alone. Memory: one arena, let go with the
- * message. Callers: one thread at a time.
+ * DMARC; then ARC, whose many keys may use up what is left of time and questions; then whether
+ * trusted sealers override DMARC. Waits: am_message_finish alone. Memory: one arena, let go with
+ * the message. Callers: one thread at a time.
  */
 #include "libauth/message.h"
 #include "libauth/base/domain.h"
@@ -17,6 +18,7 @@ enum {
     MAX_MEMORY = 64 << 20,
     MAX_FIELDS = 10000,
     MAX_HEADER = 8 << 20,
+    MAX_EARLY_KEYS = 20,
 };
 
 struct am_message {
@@ -27,7 +29,9 @@ struct am_message {
     am_header header;
     am_bodies *bodies;
     am_dkim *dkim;
+    am_arc *arc;
     am_evidence evidence;
+    unsigned asked, authors; /* fields that have asked early: signatures, From */
     bool eoh;
 };
 
@@ -110,20 +114,32 @@ void am_message_login(am_message *m, am_str user)
     m->evidence.auth_user = am_str_copy(m->arena, user);
 }
 
+/* A signature asks for its key; not all of a heap do, as the message's questions are counted. */
+static void start_key(am_message *m, const am_field *f)
+{
+    if (m->asked++ < MAX_EARLY_KEYS)
+        am_dkim_start(&m->context, f->value);
+}
+
+static void start_author(am_message *m, am_field *from)
+{
+    am_header one = {.arena = m->arena, .field = from, .n = 1};
+    am_author author = am_author_parse(m->arena, &one);
+    if (m->authors++ == 0 && author.status == AM_AUTHOR_ONE)
+        am_dmarc_start(&m->context, &m->options->dmarc, author.mailbox.domain);
+}
+
 /* What a field will need of the DNS is asked for as soon as the field is there. */
 static void field_seen(am_message *m)
 {
     if (m->header.failed || m->options->no_prefetch)
         return;
-    const am_field *f = &m->header.field[m->header.n - 1];
-    if (am_str_iis(f->name, "DKIM-Signature")) {
-        am_dkim_start(&m->context, f->value);
-    } else if (am_str_iis(f->name, "From")) {
-        am_header one = {.arena = m->arena, .field = &m->header.field[m->header.n - 1], .n = 1};
-        am_author author = am_author_parse(m->arena, &one);
-        if (author.status == AM_AUTHOR_ONE)
-            am_dmarc_start(&m->context, &m->options->dmarc, author.mailbox.domain);
-    }
+    am_field *f = &m->header.field[m->header.n - 1];
+    if (am_str_iis(f->name, "DKIM-Signature") || am_str_iis(f->name, "ARC-Seal") ||
+        am_str_iis(f->name, "ARC-Message-Signature"))
+        start_key(m, f);
+    else if (am_str_iis(f->name, "From"))
+        start_author(m, f);
 }
 
 void am_message_field(am_message *m, am_str name, am_str value)
@@ -150,8 +166,10 @@ void am_message_eoh(am_message *m)
     e->author = am_author_parse(m->arena, &m->header);
     am_str author = e->author.status == AM_AUTHOR_ONE ? e->author.mailbox.domain : (am_str){0};
     m->bodies = am_bodies_begin(m->arena);
-    if (m->bodies)
-        m->dkim = am_dkim_begin(&m->context, &m->options->dkim, &m->header, author, m->bodies);
+    if (!m->bodies)
+        return;
+    m->dkim = am_dkim_begin(&m->context, &m->options->dkim, &m->header, author, m->bodies);
+    m->arc = am_arc_begin(&m->context, &m->options->arc, &m->header, m->bodies);
 }
 
 bool am_message_wants_body(const am_message *m)
@@ -193,6 +211,16 @@ static void finish_dkim(am_message *m)
     e->dkims_skipped = am_dkim_skipped(m->dkim);
 }
 
+static void finish_arc(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    if (e->limit)
+        e->arc = (am_arc_verdict){.result = AM_FAIL, .reason = e->limit};
+    else if (m->arc)
+        e->arc = am_arc_finish(m->arc);
+    e->has_arc = true;
+}
+
 /* RFC 9989 4.4: DMARC sees domains and results, and nothing else of SPF and DKIM. */
 static void finish_dmarc(am_message *m)
 {
@@ -215,14 +243,28 @@ static void finish_dmarc(am_message *m)
     e->has_dmarc = true;
 }
 
+/* RFC 8617 7.2.1 */
+static void finish_trust(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    if (e->dmarc.result != AM_FAIL || !m->options->trusted_sealers.n)
+        return;
+    e->has_trust = true;
+    e->trust = am_trust_check(m->arena, &m->options->trusted_sealers, &e->arc, e->dmarc.domain);
+    am_trace_notef(m->context.trace, "dmarc", "8617 7.2.1", AM_STR("trusted sealers"), "%s%s",
+        e->trust.overridden ? "dmarc=fail is overridden" : "no: ", e->trust.reason);
+}
+
 const am_evidence *am_message_finish(am_message *m)
 {
     finish_envelope(m);
     if (m->eoh) {
         finish_dkim(m);
         finish_dmarc(m);
+        finish_arc(m);
+        finish_trust(m);
     }
-    if (am_arena_failed(m->arena) || (m->eoh && !m->dkim && !m->evidence.limit))
+    if (am_arena_failed(m->arena) || (m->eoh && !(m->dkim && m->arc) && !m->evidence.limit))
         m->evidence.fault = "out of memory";
     return &m->evidence;
 }

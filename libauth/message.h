@@ -8,7 +8,9 @@
 typedef struct am_options {
     am_spf_options spf;
     am_dkim_options dkim;
+    am_arc_options arc;
     am_dmarc_options dmarc;
+    am_trust_list trusted_sealers; /* none: a DMARC fail is never overridden */
     am_dns_limits dns;
     size_t max_memory;        /* octets of a message's arena; 0: 64 MiB */
     size_t max_fields;        /* header fields; 0: 10000 */

@@ -115,6 +115,22 @@ static void add_dkim(builder *b)
     }
 }
 
+/* RFC 8617 10.2, 10.3; a chain that is not there is not told. */
+static void add_arc(builder *b)
+{
+    const am_arc_verdict *v = &b->e->arc;
+    char text[AM_IP_TEXT];
+    if (v->result == AM_NONE)
+        return;
+    am_resinfo *r = add(b, "arc", v->result);
+    r->reason = am_str_of(v->reason);
+    if (v->at)
+        r->reason = am_str_format(b->arena, "instance %u: %s", v->at, v->reason);
+    property(r, "smtp", "remote-ip", am_str_copy(b->arena, am_str_of(am_ip_text(&b->e->ip, text))));
+    if (v->result == AM_PASS)
+        property(r, "header", "oldest-pass", am_str_format(b->arena, "%u", v->oldest_pass));
+}
+
 /* RFC 9989 9.1: policy.dmarc is the policy after the record's own options. */
 static void add_dmarc(builder *b)
 {
@@ -128,6 +144,8 @@ static void add_dmarc(builder *b)
     if (v->testing && policy != AM_DMARC_NONE)
         policy--;
     property(r, "policy", "dmarc", am_str_of(am_dmarc_policy_word(policy)));
+    if (b->e->trust.overridden) /* RFC 8617 7.2.1; the property is ours */
+        property(r, "policy", "arc", AM_STR("override"));
 }
 
 static void add_iprev(builder *b)
@@ -142,13 +160,14 @@ static void add_iprev(builder *b)
 am_authres am_results(am_arena *a, const am_evidence *e, const am_results_options *o)
 {
     builder b = {.arena = a, .e = e, .o = o};
-    b.info = am_arena_array(a, e->dkims + 6, sizeof *b.info);
+    b.info = am_arena_array(a, e->dkims + 7, sizeof *b.info);
     am_authres r = {.id = am_str_of(o->authserv_id), .version = 1};
     if (!b.info)
         return r;
     add_spf(&b);
     if (e->has_dmarc) {
         add_dkim(&b);
+        add_arc(&b);
         add_dmarc(&b);
     }
     if (e->has_iprev)

@@ -12,7 +12,7 @@
 
 #include <libmilter/mfdef.h>
 
-#include <string.h>
+#include <stdio.h>
 
 /* Steps that we never want to hear of, and those that need no answer. */
 enum {
@@ -158,7 +158,9 @@ static sfsistat refuse(SMFICTX *ctx, const am_decision *d)
     }
     text[n] = '\0';
     char code[4], xcode[12];
-    (void)smfi_setreply(ctx, strcpy(code, d->code), strcpy(xcode, d->xcode), text);
+    snprintf(code, sizeof code, "%s", d->code);
+    snprintf(xcode, sizeof xcode, "%s", d->xcode);
+    (void)smfi_setreply(ctx, code, xcode, text);
     return d->action == AM_ACTION_REJECT ? SMFIS_REJECT : SMFIS_TEMPFAIL;
 }
 
@@ -166,13 +168,13 @@ static sfsistat refuse(SMFICTX *ctx, const am_decision *d)
 static bool change(SMFICTX *ctx, am_outcome *o)
 {
     char reason[sizeof o->decision.text];
+    snprintf(reason, sizeof reason, "%s", o->decision.text);
     while (am_strip_next(&o->strip))
         if (smfi_chgheader(ctx, results_name, (int)o->strip.number, NULL) != MI_SUCCESS)
             return false;
     if (o->field && smfi_insheader(ctx, 0, results_name, (char *)(uintptr_t)o->field) != MI_SUCCESS)
         return false;
-    return o->decision.action != AM_ACTION_QUARANTINE ||
-           smfi_quarantine(ctx, strcpy(reason, o->decision.text)) == MI_SUCCESS;
+    return o->decision.action != AM_ACTION_QUARANTINE || smfi_quarantine(ctx, reason) == MI_SUCCESS;
 }
 
 static sfsistat on_eom(SMFICTX *ctx)

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_FILE = 1 << 20, MAX_SECTIONS = 16, MAX_OPTIONS = 32 };
+enum { MAX_FILE = 1 << 20, MAX_SECTIONS = 16, MAX_OPTIONS = 32, MAX_TABLE = 128 };
 
 /* Added behind the file: seen in a section, that section was never closed. */
 static const char end_mark[] = "end-of-the-file";
@@ -28,7 +28,8 @@ typedef struct reading {
     const char *file; /* as given */
     am_conf *conf;
     am_error *why;
-    bool failed; /* why is set: the first error counts */
+    bool failed;           /* why is set: the first error counts */
+    bool given[MAX_TABLE]; /* this option of the table stood in the file */
 } reading;
 
 static reading *now;
@@ -100,17 +101,21 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     am_error e;
     const char *section = section_of(cfg);
     const am_option *o = am_option_find(section, opt->name);
-    bool list = o->size != 0, again = (opt->flags & CFGF_MODIFIED) != 0;
+    bool *given = &now->given[o - am_option_table];
+    /* libconfuse has made room for the value already: a list that begins again has one. */
+    unsigned n_values = cfg_opt_size(opt);
+    bool again = *given && n_values == 1;
     am_error_set(&e, "%s%s%s: ", section, *section ? "." : "", o->name);
     size_t n = strlen(e.text);
-    if (again && (!list || (opt->flags & CFGF_RESET)))
+    if (again)
         snprintf(e.text + n, sizeof e.text - n, "given twice; keep one of them");
-    else if (list && cfg_opt_size(opt) >= AM_CONF_LIST_MAX)
+    else if (n_values > AM_CONF_LIST_MAX)
         snprintf(e.text + n, sizeof e.text - n, "more than %d entries", AM_CONF_LIST_MAX);
     else if (!o->parse(now->conf->arena, o, value, &scratch))
         snprintf(e.text + n, sizeof e.text - n, "\"%.64s\" is not right; wanted: %s", value,
             am_option_right(o, right, sizeof right));
     else {
+        *given = true;
         *(const char **)result = value;
         return 0;
     }
@@ -171,6 +176,7 @@ static cfg_t *read_text(const char *text)
     if (!cfg)
         return NULL;
     cfg_set_error_function(cfg, on_error);
+    memset(now->given, 0, sizeof now->given); /* the defaults of lists came by */
     if (text && cfg_parse_buf(cfg, text) != CFG_SUCCESS && !now->failed)
         say(NULL, "cannot be read");
     return cfg;
@@ -202,6 +208,39 @@ static void load_psl(am_conf *c)
     say(NULL, all.text);
 }
 
+/* The list of the file's, or the system's, for what must not be a public suffix; NULL: there is
+ * none, and single labels alone are refused. */
+static am_psl *borrow_psl(const am_conf *c)
+{
+    bool wanted = false;
+    for (unsigned i = 0; i < c->arc.trusted_sealers.n; i++)
+        wanted = wanted || c->arc.trusted_sealers.item[i][0] == '.';
+    if (c->dmarc.psl || !wanted)
+        return c->dmarc.psl;
+    return am_psl_load(*c->dmarc.psl_file ? c->dmarc.psl_file : NULL, NULL);
+}
+
+/* Lists are read once, when everything else is known. */
+static void load_sealers(am_conf *c)
+{
+    am_error e, all;
+    const am_conf_list *l = &c->arc.trusted_sealers;
+    if (now->failed)
+        return;
+    am_psl *psl = borrow_psl(c);
+    am_trust_entry *entry = am_arena_array(c->arena, l->n + 1, sizeof *entry);
+    now->failed = entry == NULL;
+    for (unsigned i = 0; i < l->n && !now->failed; i++) {
+        if (am_trust_entry_parse(c->arena, psl, am_str_of(l->item[i]), &entry[i], &e))
+            continue;
+        am_error_set(&all, "arc.trusted-sealers: \"%s\": %s", l->item[i], e.text);
+        say(NULL, all.text);
+    }
+    c->arc.sealers = (am_trust_list){entry, l->n};
+    if (psl != c->dmarc.psl)
+        am_psl_free(psl);
+}
+
 static am_conf *read_conf(const char *file, const char *text, am_error *why)
 {
     am_arena *a = am_arena_new(0);
@@ -224,6 +263,7 @@ static am_conf *read_conf(const char *file, const char *text, am_error *why)
     if (!r.failed && cfg) {
         set_host_name(c);
         load_psl(c);
+        load_sealers(c);
     }
     bool good = cfg && !r.failed;
     cfg_free(cfg);

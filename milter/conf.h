@@ -60,7 +60,8 @@ typedef struct am_conf {
         bool body_length_policy;
     } dkim;
     struct {
-        am_conf_list trusted_sealers; /* normalised domains */
+        am_conf_list trusted_sealers; /* normalised; a "." in front: and all below */
+        am_trust_list sealers;        /* the same, as libauth wants it */
     } arc;
     struct {
         bool enforce, use_psl;

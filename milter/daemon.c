@@ -20,11 +20,35 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+/* An octet of status, then text with its NUL. The end of the pipe does not count: the worker has
+ * it open too. */
+static int wait_for_daemon(int up)
+{
+    char message[1 + sizeof(am_error)] = "";
+    size_t n = 0;
+    ssize_t got = 1;
+    while (got > 0 && n < sizeof message && (n < 2 || message[n - 1] != '\0')) {
+        do
+            got = read(up, message + n, sizeof message - n);
+        while (got < 0 && errno == EINTR);
+        n += got > 0 ? (size_t)got : 0;
+    }
+    if (n < 2) {
+        fprintf(stderr, "authmilld: ended before it was ready; the log says why\n");
+        return EX_SOFTWARE;
+    }
+    message[sizeof message - 1] = '\0';
+    if (message[1])
+        fprintf(stderr, "authmilld: %s\n", message + 1);
+    return (unsigned char)message[0];
+}
+
 int am_daemon_detach(am_error *why)
 {
     int up[2];
-    if (pipe2(up, O_CLOEXEC) != 0) {
-        am_error_set(why, "pipe: %s", strerror(errno));
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || pipe2(up, O_CLOEXEC) != 0) {
+        am_error_set(why, "background: %s", strerror(errno));
         return -1;
     }
     pid_t pid = fork();
@@ -33,32 +57,33 @@ int am_daemon_detach(am_error *why)
         return -1;
     }
     if (pid > 0) {
-        unsigned char status = EX_SOFTWARE;
         close(up[1]);
-        while (read(up[0], &status, 1) < 0 && errno == EINTR)
-            ;
-        _exit(status);
+        _exit(wait_for_daemon(up[0]));
     }
     close(up[0]);
     (void)setsid();
+    for (int fd = 0; fd <= 2; fd++)
+        (void)dup2(null, fd);
+    if (null > 2)
+        close(null);
     if (chdir("/") != 0)
         am_error_set(why, "chdir: %s", strerror(errno));
     return up[1];
 }
 
-void am_daemon_up(int waiting, int status)
+void am_daemon_up(int waiting, int status, const char *text)
 {
-    unsigned char octet = (unsigned char)status;
-    if (waiting < 0)
+    char message[1 + sizeof(am_error)];
+    if (waiting < 0) {
+        if (*text)
+            fprintf(stderr, "authmilld: %s\n", text);
         return;
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    (void)!write(waiting, &octet, 1);
+    }
+    message[0] = (char)status;
+    int n = snprintf(message + 1, sizeof message - 1, "%s", text);
+    (void)!write(
+        waiting, message, (n < (int)sizeof message - 1 ? (size_t)n : sizeof message - 2) + 2);
     close(waiting);
-    if (null < 0)
-        return;
-    for (int fd = 0; fd <= 2; fd++)
-        (void)dup2(null, fd);
-    close(null);
 }
 
 bool am_daemon_write_pid(const char *file, am_error *why)

@@ -6,11 +6,14 @@
 
 #include <stdbool.h>
 
-/* Goes into the background. The calling process waits there until the daemon calls
- * am_daemon_up or ends, and exits with its status; it does not return. In the daemon: the
- * descriptor for am_daemon_up; -1: `why`. */
+/* Goes into the background, its standard streams on /dev/null. The calling process waits until
+ * the daemon calls am_daemon_up or ends, prints what it is told, and exits with its status; it does
+ * not return. In the daemon: the descriptor for am_daemon_up; -1: `why`. */
 int am_daemon_detach(am_error *why);
-void am_daemon_up(int waiting, int status); /* -1: nobody waits */
+
+/* It runs (status 0), or what is wrong. `waiting` -1: nobody waits, `text` goes to standard error.
+ */
+void am_daemon_up(int waiting, int status, const char *text);
 
 /* "" is no file. False: `why`. */
 bool am_daemon_write_pid(const char *file, am_error *why);

@@ -97,11 +97,12 @@ static void add_text(line *l, const char *name, am_str value)
 
 static void add_envelope(line *l, const am_evidence *e)
 {
-    char ip[AM_IP_TEXT], from[320];
+    char ip[AM_IP_TEXT], from[324];
     add(l, "client", e->ip.family ? am_ip_text(&e->ip, ip) : "local", (am_str){0});
     if (e->has_helo)
         add_text(l, "helo", e->helo);
-    snprintf(from, sizeof from, "%.*s%s%.*s", e->sender.local.n > 64 ? 64 : (int)e->sender.local.n,
+    snprintf(from, sizeof from, "<%.*s%s%.*s>",
+        e->sender.local.n > 64 ? 64 : (int)e->sender.local.n,
         e->sender.local.n ? e->sender.local.p : "", e->sender.domain.n ? "@" : "",
         e->sender.domain.n > 253 ? 253 : (int)e->sender.domain.n,
         e->sender.domain.n ? e->sender.domain.p : "");
@@ -120,6 +121,9 @@ static void add_results(line *l, const am_evidence *e)
         add(l, "dkim", am_result_word(e->dkim[i].result), e->dkim[i].domain);
     if (e->dkims == 0 && e->has_dmarc)
         add(l, "dkim", e->limit ? "permerror" : "none", (am_str){0});
+    if (e->has_arc && e->arc.result != AM_NONE)
+        add(l, "arc", am_result_word(e->arc.result),
+            e->arc.sets ? e->arc.set[e->arc.sets - 1].sealer : (am_str){0});
     if (e->has_dmarc)
         add(l, "dmarc", am_result_word(e->dmarc.result), e->dmarc.domain);
     if (e->has_dmarc && e->dmarc.has_policy)

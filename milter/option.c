@@ -42,15 +42,16 @@ static bool parse_listed_file(am_arena *a, const am_option *o, const char *text,
     return *text == '/' && parse_text(a, o, text, to);
 }
 
-static bool parse_domain(am_arena *a, const am_option *o, const char *text, void *to)
+/* As am_trust_entry_parse reads it, but that a public suffix list is asked later (conf.c). */
+static bool parse_sealer(am_arena *a, const am_option *o, const char *text, void *to)
 {
     (void)o;
-    am_str domain;
-    if (!am_domain_normalise(a, am_str_of(text), &domain))
+    am_trust_entry entry;
+    if (!am_trust_entry_parse(a, NULL, am_str_of(text), &entry, NULL))
         return false;
-    const char *copy = am_arena_copy(a, domain.p, domain.n);
-    memcpy(to, &copy, sizeof copy);
-    return copy != NULL;
+    am_str name = am_str_format(a, "%s%.*s", entry.below ? "." : "", AM_ARG(entry.domain));
+    memcpy(to, &name.p, sizeof name.p);
+    return name.p != NULL;
 }
 
 static bool parse_server(am_arena *a, const am_option *o, const char *text, void *to)
@@ -244,8 +245,8 @@ const am_option am_option_table[] = {
     {"dkim", "min-rsa-bits", "1024", NUMBER(dkim.min_rsa_bits, 1024, 16384)},
     {"dkim", "max-rsa-bits", "4096", NUMBER(dkim.max_rsa_bits, 1024, 16384)},
     {"dkim", "clock-drift", "300", NUMBER(dkim.clock_drift, 0, 86400)},
-    {"arc", "trusted-sealers", "{}", LIST(arc.trusted_sealers, parse_domain),
-        .right = "domain names"},
+    {"arc", "trusted-sealers", "{}", LIST(arc.trusted_sealers, parse_sealer),
+        .right = "domains such as example.org, or .example.org for it and all below it"},
     {"dmarc", "enforce", "no", BOOL(dmarc.enforce, yes_no)},
     {"dmarc", "org-domain", "tree-walk", BOOL(dmarc.use_psl, org_domain)},
     {"dmarc", "psl", "", TEXT(dmarc.psl_file, parse_file), .right = "a path that starts with /"},
@@ -299,18 +300,19 @@ static unsigned distance(const char *a, const char *b)
 const char *am_option_nearest(const char *section, const char *wrong, const char **where)
 {
     const char *found = NULL;
-    unsigned best = strlen(wrong) < 6 ? 3 : 4; /* as near as this is not near */
+    size_t n = strlen(wrong);
+    /* Two points a letter, one for another section: as much as this is not near. */
+    unsigned best = n < 4 ? 4 : n < 8 ? 6 : 8;
     for (size_t i = 0; i < am_option_count; i++) {
         const am_option *o = &am_option_table[i];
-        bool same = strcmp(o->section, section) == 0;
-        unsigned d = 2 * distance(wrong, o->name) + !same;
-        if (d < 2 * best) {
-            best = (d + 1) / 2;
+        unsigned score = 2 * distance(wrong, o->name) + (strcmp(o->section, section) != 0);
+        if (score < best) {
+            best = score;
             found = o->name;
             *where = o->section;
         }
-        if (*section == '\0' && distance(wrong, o->section) < best) {
-            best = distance(wrong, o->section);
+        if (*section == '\0' && *o->section && 2 * distance(wrong, o->section) < best) {
+            best = 2 * distance(wrong, o->section);
             found = o->section;
             *where = "";
         }

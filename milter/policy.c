@@ -127,6 +127,8 @@ am_decision am_policy_decide(const am_conf *c, const am_evidence *e, bool can_qu
         return accept_because("");
     if (e->dmarc.result == AM_TEMPERROR)
         return dns_failure(c, e);
+    if (e->dmarc.result == AM_FAIL && e->trust.overridden) /* RFC 8617 7.2.1 */
+        return accept_because("trusted sealer");
     switch (enforced(c, e)) {
     case AM_DMARC_REJECT:
         return refuse(e);

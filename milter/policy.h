@@ -18,7 +18,8 @@ typedef struct am_decision {
     char text[320];           /* reject, tempfail: the reply's text; quarantine: the reason; else
                                  "". Printable ASCII, "%" not doubled */
     const char *disposition;  /* what became of the domain's wish: "none", "quarantine", "reject" */
-    const char *why;          /* a constant for the log: "dmarc", "local client", ... or "" */
+    const char *why; /* a constant for the log: "dmarc", "local client", "trusted sealer", ...
+                        or "" */
 } am_decision;
 
 /* "accept", "reject", ...; a constant. */

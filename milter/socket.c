@@ -132,11 +132,12 @@ static int listen_unix(const am_socket *s, const am_socket_access *access, am_er
     umask(old);
     if (bound != 0)
         return fail(fd, why, s, "cannot be bound; does the directory exist, may we write there?");
+    /* Mode first: who gives the file away may not be let to change it afterwards. */
+    if (chmod(s->path, access->mode) != 0)
+        return fail(fd, why, s, "mode cannot be set");
     if ((access->uid != (uid_t)-1 || access->gid != (gid_t)-1) &&
         lchown(s->path, access->uid, access->gid) != 0)
         return fail(fd, why, s, "owner cannot be set");
-    if (chmod(s->path, access->mode) != 0)
-        return fail(fd, why, s, "mode cannot be set");
     if (listen(fd, BACKLOG) != 0)
         return fail(fd, why, s, "cannot listen");
     return fd;

@@ -12,6 +12,7 @@
 #include "milter/crew.h"
 #include "milter/daemon.h"
 #include "milter/log.h"
+#include "milter/worker.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -20,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,7 +34,7 @@ typedef struct arguments {
 typedef struct supervisor {
     am_conf *conf;
     am_identity identity;
-    const char *conf_file, *pid_file;
+    char *conf_file, *pid_file; /* absolute */
     int listener;
     struct stat listener_file; /* of a unix socket */
     am_crew crew;
@@ -80,6 +80,10 @@ static void reload(supervisor *s)
     am_error why;
     am_identity identity;
     int status;
+    if (s->listener < 0) {
+        am_log(LOG_ERR, "reload: nothing is changed: with this libmilter it needs a restart");
+        return;
+    }
     am_conf *next = load(s->conf_file, &identity, &why);
     if (!next) {
         am_log(LOG_ERR, "reload: nothing is changed: %s", why.text);
@@ -207,7 +211,9 @@ static void close_listener(supervisor *s, const char *path)
     if (path && lstat(path, &st) == 0 && st.st_dev == s->listener_file.st_dev &&
         st.st_ino == s->listener_file.st_ino)
         (void)unlink(path);
-    close(s->listener);
+    if (s->listener >= 0)
+        close(s->listener);
+    s->listener = -1;
 }
 
 /* The workers finish; a second signal, or the end of the time, ends them at once. */
@@ -231,29 +237,36 @@ static void stop(supervisor *s)
     }
 }
 
-static int serve(supervisor *s, int waiting)
+/* The first worker. A libmilter that takes no open socket opens its own: then there is no reload.
+ */
+static int start_first(supervisor *s, const char *path)
 {
     int status;
-    am_error why;
-    if (!open_listener(s, &why)) {
-        am_log(LOG_ERR, "%s", why.text);
-        return complain(EX_UNAVAILABLE, why.text);
-    }
-    const char *path = s->conf->socket.path ? strdup(s->conf->socket.path) : NULL;
     s->serving = am_crew_start(&s->crew, s->conf, &s->identity, s->listener, &status);
-    if (!s->serving) {
+    if (!s->serving && status == AM_WORKER_NO_FD && s->conf->socket.kind != AM_SOCKET_FD) {
+        am_log(LOG_WARNING, "this libmilter takes no open sockets (fd:N): "
+                            "a new configuration needs a restart");
         close_listener(s, path);
-        return complain(status, "the worker did not start; the log says why");
+        s->serving = am_crew_start(&s->crew, s->conf, &s->identity, -1, &status);
     }
-    if (!am_daemon_write_pid(s->pid_file, &why)) {
-        complain(EX_CONFIG, why.text);
-        status = EX_CONFIG;
-    } else {
-        status = EX_OK;
+    return s->serving ? EX_OK : status;
+}
+
+/* From the first descriptor to the last; `why` is set where the status is not 0. */
+static int serve(supervisor *s, int waiting, am_error *why)
+{
+    if (!open_listener(s, why))
+        return EX_UNAVAILABLE;
+    char *path = s->conf->socket.path ? strdup(s->conf->socket.path) : NULL;
+    am_error_set(why, "the worker did not start; the log says why");
+    int status = start_first(s, path);
+    if (status == EX_OK)
+        status = am_daemon_write_pid(s->pid_file, why) ? EX_OK : EX_CONFIG;
+    if (status == EX_OK) {
         s->serving_since = clock_ms();
         am_log(LOG_NOTICE, "authmilld %s is ready", PACKAGE_VERSION);
         am_daemon_notify("READY=1");
-        am_daemon_up(waiting, EX_OK);
+        am_daemon_up(waiting, EX_OK, "");
         run(s);
         am_daemon_notify("STOPPING=1");
         am_log(LOG_NOTICE, "stopping");
@@ -262,7 +275,7 @@ static int serve(supervisor *s, int waiting)
     stop(s);
     if (status == EX_OK)
         am_daemon_remove_pid(s->pid_file);
-    free((void *)(uintptr_t)path);
+    free(path);
     return status;
 }
 
@@ -322,13 +335,14 @@ static int parse_arguments(int argc, char **argv, arguments *a)
     return optind < argc ? complain(EX_USAGE, "no operands are wanted; see authmilld --help") : -1;
 }
 
-/* A path that stays right when the daemon goes to "/"; NULL: none to be had. */
-static const char *absolute(const char *file)
+/* A copy that stays right when the daemon goes to "/" and when the configuration is another;
+ * NULL: none to be had. */
+static char *absolute(const char *file)
 {
     char here[4096];
     char *whole = NULL;
-    if (!file || *file == '/' || !*file)
-        return file;
+    if (*file == '/' || !*file)
+        return strdup(file);
     if (!getcwd(here, sizeof here) || asprintf(&whole, "%s/%s", here, file) < 0)
         return NULL;
     return whole;
@@ -353,12 +367,20 @@ int main(int argc, char **argv)
     s.pid_file = absolute(a.pid_file ? a.pid_file : s.conf->pid_file);
     if (!s.conf_file || !s.pid_file)
         return complain(EX_OSERR, "where am I? give -c and -p as paths that start with /");
+    if (a.background && s.conf->log.to == AM_LOG_STDERR)
+        complain(0, "-d with log.to = stderr: nobody will see the log");
     if (a.background && (waiting = am_daemon_detach(&why)) < 0)
         return complain(EX_OSERR, why.text);
     am_log_open(s.conf);
     block_signals(&s);
-    status = serve(&s, waiting);
-    am_daemon_up(status == EX_OK ? -1 : waiting, status);
+    status = serve(&s, waiting, &why);
+    if (status != EX_OK) {
+        if (s.conf->log.to == AM_LOG_SYSLOG)
+            am_log(LOG_ERR, "%s", why.text);
+        am_daemon_up(waiting, status, why.text);
+    }
     am_conf_free(s.conf);
+    free(s.conf_file);
+    free(s.pid_file);
     return status;
 }

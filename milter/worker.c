@@ -9,6 +9,8 @@
  *
  * Here is the worker's one global: set before libmilter runs, never changed but for the count.
  */
+#include "config.h"
+
 #include "milter/worker.h"
 #include "milter/callbacks.h"
 #include "milter/log.h"
@@ -21,14 +23,13 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sysexits.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
     GRACE_MS = 500, /* for a connection that was accepted just before the order */
     TICK_MS = 50,
-    STOP_MS = 250, /* for libmilter's own end; nobody is served any more */
 };
 
 static struct {
@@ -86,19 +87,29 @@ static int prepare(const am_worker_start *w)
 
 static int start_libmilter(const am_worker_start *w)
 {
-    static char conn[32];
-    snprintf(conn, sizeof conn, "fd:%d", w->listener);
+    static char conn[300];
+    bool open = w->listener >= 0;
+    if (open)
+        snprintf(conn, sizeof conn, "fd:%d", w->listener);
+    else
+        snprintf(conn, sizeof conn, "%s", w->conf->socket.text);
     if (smfi_register(am_callbacks()) != MI_SUCCESS || smfi_setconn(conn) != MI_SUCCESS ||
         smfi_settimeout((int)w->conf->limits.silence) != MI_SUCCESS) {
         am_log(LOG_ERR, "libmilter cannot be set up");
         return EX_SOFTWARE;
     }
-    if (smfi_opensocket(0) != MI_SUCCESS) {
-        am_log(
-            LOG_ERR, "this libmilter takes no open socket (fd:N); authmilld needs one that does");
-        return EX_SOFTWARE;
-    }
-    return EX_OK;
+#ifdef HAVE_SMFI_SETMAXDATASIZE
+    /* libmilter's own bound is 64 KB, less than one field that Postfix passes: it would end the
+     * session. */
+    (void)smfi_setmaxdatasize(w->conf->limits.header_octets);
+#endif
+    umask(~w->conf->socket_mode & 0777);
+    int rc = smfi_opensocket(!open);
+    umask(022);
+    if (rc == MI_SUCCESS)
+        return EX_OK;
+    am_log(LOG_ERR, "libmilter cannot use %s", conn);
+    return open ? AM_WORKER_NO_FD : EX_UNAVAILABLE;
 }
 
 /* Ends when libmilter does; the pipe then tells the main thread. */
@@ -127,22 +138,29 @@ static int dead_listener(void)
  * so another socket is laid over the descriptor that it listens on. Until its poll() wakes up
  * (5 s at most) a new connection may wake it as well as the new worker: its accept() then looks at
  * the dead listener and finds nothing, because both do not block. */
-static void drain(const am_worker_start *w, bool orphan)
+static void leave_listener(const am_worker_start *w, bool orphan)
 {
     int dead = dead_listener();
     int real = dup(w->listener);
     if (dead < 0 || dup2(dead, w->listener) < 0)
         am_log(LOG_WARNING, "cannot drain: new connections may still come here");
-    close(dead);
+    if (dead >= 0)
+        close(dead);
     /* Whoever starts authmilld again must find the socket unanswered. fd:N belongs to others. */
     if (orphan && w->conf->socket.kind != AM_SOCKET_FD && real >= 0)
         (void)shutdown(real, SHUT_RDWR);
-    close(real);
+    if (real >= 0)
+        close(real);
+}
+
+static void drain(const am_worker_start *w, bool orphan)
+{
+    if (w->listener >= 0)
+        leave_listener(w, orphan);
     nap(GRACE_MS);
     while (atomic_load(&worker.sessions) > 0)
         nap(TICK_MS);
     am_log(LOG_INFO, "worker: all sessions are over");
-    (void)smfi_stop();
 }
 
 /* Waits for the order to go, or for libmilter's end. True: it was the order. */
@@ -184,8 +202,8 @@ int am_worker_run(const am_worker_start *w)
     if (orphan)
         am_log(LOG_ERR, "the supervisor is gone; the worker ends too");
     drain(w, orphan);
-    struct pollfd p = {.fd = end[0], .events = POLLIN};
-    (void)poll(&p, 1, STOP_MS);
+    /* smfi_stop() would wait 5 s for the lock that libmilter holds while it polls; no session is
+     * open, so the process can just end. */
     am_dns_free(worker.dns);
     return EX_OK;
 }

@@ -5,13 +5,18 @@
 #include "milter/identity.h"
 #include "milter/session.h"
 
+#include <sysexits.h>
+
 typedef struct am_worker_start {
     const am_conf *conf;
     const am_identity *identity;
-    int listener; /* listening socket */
+    int listener; /* listening socket; -1: libmilter opens one itself */
     int orders;   /* read end: an octet or its end means "finish what is open, then go" */
     int ready;    /* write end: an octet is written when MTAs are served, then it is closed */
 } am_worker_start;
+
+/* Exit status: libmilter cannot use a socket that is open already. */
+enum { AM_WORKER_NO_FD = EX_PROTOCOL };
 
 /* Runs until told to go, or until libmilter gives up. Returns an exit status of sysexits.h. */
 int am_worker_run(const am_worker_start *w);

@@ -82,31 +82,23 @@ def configure(directory, engine):
     return path
 
 
-def run_all(cases, directory):
+def run_all(cases, engines, directory):
     zone = mkdkim.write(directory, cases)
-    for engine in ENGINES:
+    for engine in engines:
         configure(directory, engine)
     server = Servfail()
     server.start()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         jobs = {(c.name, e): pool.submit(check, c, e, directory, zone, server)
-                for c in cases for e in ENGINES}
+                for c in cases for e in engines}
         results = {k: j.result() for k, j in jobs.items()}
     server.socket.close()
     return results
 
 
-def has_libopendkim(directory):
-    path = configure(directory, "libopendkim")
-    message = os.path.join(directory, "probe.eml")
-    with open(message, "wb") as f:
-        f.write(b"From: a@example.org\r\n\r\n")
-    zone = os.path.join(directory, "probe.zone")
-    with open(zone, "w", encoding="ascii") as f:
-        f.write(mkdkim.zone({}))
-    done = subprocess.run([AUTHMILL, "check", "--config", path, "--zone", zone, message],
-                          capture_output=True, timeout=TIMEOUT, check=False)
-    return done.returncode != os.EX_CONFIG
+def has_libopendkim():
+    with open(os.path.join(BUILD, "config.h"), encoding="utf-8") as f:
+        return "#define HAVE_LIBOPENDKIM 1" in f.read()
 
 
 class Tap:
@@ -121,12 +113,14 @@ class Tap:
             print("# " + note.replace("\n", "\n# "))
 
 
-def report(cases, results, table):
-    tap = Tap()
+def report_own(tap, cases, results):
     for case in cases:
         want, got = ",".join(case.want) or "-", results[case.name, "own"]
         tap(got == want, "own: %s is %s" % (case.name, want),
             "got %s, want %s (%s)" % (got, want, case.rfc))
+
+
+def report_differences(tap, cases, results, table):
     for case in cases:
         own, other = (results[case.name, e] for e in ENGINES)
         if case.name in table:
@@ -135,13 +129,18 @@ def report(cases, results, table):
         else:
             tap(own == other, "libopendkim agrees: " + case.name,
                 "own %s, libopendkim %s (%s), not in differences.txt" % (own, other, case.rfc))
-        wrong = [w for w, o in zip(case.want, other.split(",")) if o == "pass" and w != "pass"]
-        if wrong:
-            tap(False, "libopendkim passes nothing that is wrong: " + case.name, "want %s" % wrong)
+    wrong = [c.name for c in cases for w, o in zip(c.want, results[c.name, "libopendkim"].split(","))
+             if o == "pass" and w != "pass"]
+    tap(not wrong, "libopendkim passes nothing that is wrong", " ".join(wrong))
     unknown = sorted(set(table) - {c.name for c in cases})
     tap(not unknown, "every documented difference is about a case", " ".join(unknown))
-    print("1..%d" % tap.n)
-    return 1 if tap.failed else 0
+
+
+def print_differences(cases, results):
+    for case in cases:
+        own, other = (results[case.name, e] for e in ENGINES)
+        if own != other:
+            print("%-40s %-12s %-12s %s" % (case.name, own, other, case.rfc))
 
 
 def main(argv):
@@ -149,21 +148,21 @@ def main(argv):
         print("Bail out! %s is not there (make it first, or set AUTHMILL_BUILD)" % AUTHMILL)
         return 1
     cases = mkdkim.load_cases()
+    engines = ENGINES if has_libopendkim() else ENGINES[:1]
     with tempfile.TemporaryDirectory() as directory:
-        if not has_libopendkim(directory):
-            global ENGINES
-            ENGINES = ("own", "own")
-            print("# skipped: comparison with libopendkim (built without it)")
-        results = run_all(cases, directory)
+        results = run_all(cases, engines, directory)
     if argv[1:] == ["--differences"]:
-        for case in cases:
-            own, other = (results[case.name, e] for e in ENGINES)
-            if own != other:
-                print("%-40s %-12s %-12s %s" % (case.name, own, other, case.rfc))
+        print_differences(cases, results)
         return 0
-    path = os.path.join(SRC, "t", "vectors", "dkim", "differences.txt")
-    table = load_differences(path) if len(set(ENGINES)) > 1 else {}
-    return report(cases, results, table)
+    tap = Tap()
+    report_own(tap, cases, results)
+    if engines == ENGINES:
+        table = load_differences(os.path.join(SRC, "t", "vectors", "dkim", "differences.txt"))
+        report_differences(tap, cases, results, table)
+    else:
+        tap(True, "libopendkim # SKIP built without it")
+    print("1..%d" % tap.n)
+    return 1 if tap.failed else 0
 
 
 try:

@@ -234,11 +234,10 @@ static int parse(request *r, int argc, char **argv)
 typedef struct setting {
     am_dns *dns;
     am_psl *psl;
-    am_conf *conf; /* NULL: none was given */
+    am_conf *conf;
+    bool judged; /* a configuration was given: its policy counts */
     am_options options;
     const char *authserv_id;
-    bool full_sender;
-    char host[256];
 } setting;
 
 typedef struct outcome {
@@ -301,22 +300,16 @@ static int set_org_domain(const request *r, setting *s)
     return EX_OK;
 }
 
-/* What the configuration says, or the defaults without one. */
+/* What the configuration says; without one: the defaults that the daemon has too. */
 static int set_configuration(const request *r, setting *s)
 {
     am_error why;
-    if (gethostname(s->host, sizeof s->host - 1) != 0 || !s->host[0])
-        strcpy(s->host, "localhost");
-    s->options.receiver = s->authserv_id = s->host;
-    s->options.dkim.body_length_policy = true;
-    if (!r->config)
-        return EX_OK;
-    s->conf = am_conf_load(r->config, &why);
+    s->conf = r->config ? am_conf_load(r->config, &why) : am_conf_defaults(&why);
     if (!s->conf)
         return am_tool_fail(&am_tool_check, EX_CONFIG, "%s", why.text);
     am_conf_options(s->conf, &s->options);
     s->authserv_id = s->conf->authserv_id;
-    s->full_sender = s->conf->authres.full_sender;
+    s->judged = r->config != NULL;
     return EX_OK;
 }
 
@@ -336,7 +329,7 @@ static int make_setting(const request *r, setting *s)
         s->options.dns.wait_ms = r->wait_ms;
     s->options.explain = r->explain;
     s->options.now = r->now;
-    if (!s->conf || r->zones || r->nameservers)
+    if (!s->judged || r->zones || r->nameservers)
         return make_dns(r, s);
     s->dns = am_conf_dns(s->conf, &why);
     return s->dns ? EX_OK : am_tool_fail(&am_tool_check, EX_CONFIG, "%s", why.text);
@@ -352,7 +345,7 @@ static void free_setting(setting *s)
 /* Without a configuration nothing is refused, and the disposition is what the domain asks for. */
 static outcome decide(const setting *s, const am_evidence *e)
 {
-    if (!s->conf)
+    if (!s->judged)
         return (outcome){"accept", am_dmarc_policy_word(e->dmarc.requested)};
     am_decision d = am_policy_decide(s->conf, e, true);
     return (outcome){am_action_word(d.action), d.disposition};
@@ -392,7 +385,7 @@ static int print(am_arena *a, const request *r, const am_evidence *e, const am_r
     } else {
         am_json_outcome j = {o->action, o->disposition, one_line(a, value)};
         json_t *json = am_json_evidence(e, &j, r->explain);
-        int rc = json ? json_dumpf(json, stdout, JSON_INDENT(1)) : -1;
+        int rc = json ? json_dumpf(json, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII) : -1;
         fputc('\n', stdout);
         json_decref(json);
         if (rc != 0)
@@ -411,7 +404,8 @@ static int judge(const request *r, const setting *s, const am_eml *eml)
         feed_message(m, eml);
     const am_evidence *e = am_message_finish(m);
     outcome o = decide(s, e);
-    am_results_options ro = {.authserv_id = s->authserv_id, .full_sender = s->full_sender};
+    am_results_options ro = {
+        .authserv_id = s->authserv_id, .full_sender = s->conf->authres.full_sender};
     int status = print(am_message_arena(m), r, e, &ro, &o);
     if (e->fault)
         status = am_tool_fail(&am_tool_check, EX_SOFTWARE, "%s", e->fault);

@@ -116,12 +116,13 @@ int am_eml_parse(am_arena *a, am_str octets, am_eml *out, am_error *e)
         line_skip(&l, len);
     while (l.rest.n && !out->header.failed && is_field(line_peek(&l, &len)))
         take_field(a, &l, &out->header);
-    if (out->header.n == 0 && !out->header.failed) {
+    bool header_ends = l.rest.n && line_peek(&l, &len).n == 0;
+    if (out->header.n == 0 && !out->header.failed && !header_ends) {
         am_error_set(e, "no message: not one header field can be read");
         return EX_DATAERR;
     }
     if (l.rest.n) {
-        if (line_peek(&l, &len).n == 0)
+        if (header_ends)
             line_skip(&l, len);
         out->body = l.rest;
     }

@@ -19,9 +19,9 @@ typedef struct am_eml {
  * passed over. The header ends with the first empty line, or before the first
  * line that is neither field nor fold (as Postfix and Sendmail have it: the
  * body begins with that line). NUL is data.
- * Returns EX_OK; EX_DATAERR where not a single field can be read; EX_SOFTWARE
- * where the arena is exhausted; e (may be NULL) says what.
- * Memory: fields in the arena; a body in CRLF lines lies in `octets`. */
+ * Returns EX_OK; EX_DATAERR where neither a field nor the empty line of an empty header comes
+ * first; EX_SOFTWARE where the arena is exhausted; e (may be NULL) says what. Memory: fields in the
+ * arena; a body in CRLF lines lies in `octets`. */
 int am_eml_parse(am_arena *a, am_str octets, am_eml *out, am_error *e);
 
 /* Reads a file ("-": standard input) and splits it. Everything is in the arena.

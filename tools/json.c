@@ -120,6 +120,30 @@ static json_t *dkim(const am_evidence *e)
     return list;
 }
 
+/* What trusted sealers make of a DMARC fail. */
+static json_t *trusted(const am_trust *t)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "overridden", json_boolean(t->overridden));
+    json_object_set_new(o, "instance", json_integer(t->instance));
+    putc_(o, "reason", t->reason);
+    return o;
+}
+
+static json_t *arc(const am_evidence *e)
+{
+    json_t *o = with_result(e->arc.result);
+    json_object_set_new(o, "instance", json_integer(e->arc.instance));
+    if (e->arc.result == AM_PASS)
+        json_object_set_new(o, "oldest_pass", json_integer(e->arc.oldest_pass));
+    if (e->arc.at)
+        json_object_set_new(o, "at", json_integer(e->arc.at));
+    putc_(o, "reason", e->arc.reason);
+    if (e->has_trust)
+        json_object_set_new(o, "trusted", trusted(&e->trust));
+    return o;
+}
+
 static json_t *dmarc(const am_evidence *e, const char *disposition)
 {
     const am_dmarc_verdict *v = &e->dmarc;
@@ -171,6 +195,8 @@ json_t *am_json_evidence(const am_evidence *e, const am_json_outcome *o, bool ex
         json_object_set_new(j, "spf", spf(e));
     if (e->has_spf && e->has_helo)
         json_object_set_new(j, "spf_helo", spf_helo(e));
+    if (e->has_arc)
+        json_object_set_new(j, "arc", arc(e));
     if (e->has_dmarc) {
         json_object_set_new(j, "dkim", dkim(e));
         json_object_set_new(j, "dmarc", dmarc(e, o->disposition));

@@ -89,7 +89,7 @@ static uint32_t code_point(am_str s, size_t len)
 static size_t skipped(am_str s)
 {
     if (!am_is(*s.p, AM_HIGH))
-        return am_is(*s.p, AM_FWS | AM_CTL) || memchr("\"'\\", *s.p, 3);
+        return am_is(*s.p, AM_FWS | AM_CTL) || am_str_find(AM_STR("\"'\\"), *s.p) < 3;
     size_t len = am_utf8_len(s);
     uint32_t c = len ? code_point(s, len) : 0;
     for (size_t i = 0; i < sizeof blank_table / sizeof *blank_table; i++)
@@ -130,7 +130,7 @@ static am_str without_final_dots(am_str s)
 }
 
 /* "xn--" and a final "-" hold an ASCII label (RFC 3492): who turns A-labels into U-labels
- * without checking them back sees that label. Works in place. */
+ * without checking them back sees that label. `room` holds FLAT octets. */
 static am_str without_hollow_labels(am_str s, char *room)
 {
     size_t n = 0;
@@ -194,8 +194,10 @@ static void decode_q(am_buf *out, am_str text)
         if (low >= 0) {
             am_buf_char(out, (char)(16 * high + low));
             i += 2;
+        } else if (text.p[i] == '_') {
+            am_buf_char(out, ' ');
         } else {
-            am_buf_char(out, text.p[i] == '_' ? ' ' : text.p[i]);
+            am_buf_char(out, text.p[i]);
         }
     }
 }
@@ -255,8 +257,10 @@ static am_str decoded(am_arena *a, am_str head)
 static bool one_field(am_str s)
 {
     for (size_t i = 0; i < s.n; i++) {
-        char behind = i + 1 < s.n ? s.p[i + 1] : '\0';
-        if (s.p[i] == '\r' ? behind != '\n' : s.p[i] == '\n' && !am_is(behind, AM_WSP))
+        am_str behind = am_str_cut(s, i + 1, i + 2);
+        if (s.p[i] == '\r' && !am_str_is(behind, "\n"))
+            return false;
+        if (s.p[i] == '\n' && !(behind.n && am_is(*behind.p, AM_WSP)))
             return false;
         if (am_is(s.p[i], AM_CTL) && !am_is(s.p[i], AM_FWS))
             return false;
@@ -294,10 +298,10 @@ am_claim am_authres_claim(am_arena *a, am_str value, am_str id)
         return AM_CLAIM_OURS;
     if (encoded && seen(a, decoded(a, head), &o, &doubt))
         return AM_CLAIM_OURS;
-    am_authres_text t = {a, head, head, NULL};
+    am_authres_text t = {.arena = a, .all = head, .rest = head};
     if (!am_authres_take_id(&t, &theirs, &version))
         return AM_CLAIM_UNKNOWN;
-    if (theirs.n <= FLAT && same(a, theirs, &o))
+    if (id.n && am_str_ieq(theirs, id)) /* ids with parentheses: no comments in quotes */
         return AM_CLAIM_OURS;
     am_str before = am_str_cut(head, 0, head.n - t.rest.n);
     bool complete = t.rest.n ? *t.rest.p == ';' : head.n == value.n;

@@ -9,7 +9,12 @@
 #include "libauth/dkim/engine.h"
 #include "libauth/base/domain.h"
 
-enum { SIGNATURES = 10, LEGAL_RSA = 1024, MAX_RSA = 4096 };
+enum {
+    SIGNATURES = 10,
+    PARSED = 1000, /* a header full of signatures must not eat the message's memory */
+    LEGAL_RSA = 1024,
+    MAX_RSA = 4096,
+};
 
 struct am_dkim {
     am_dkim_job job;
@@ -109,8 +114,16 @@ void am_dkim_judge_good(am_dkim_job *job, am_dkim_item *i, uint64_t octets)
 
 /* ---- Begin ---- */
 
-static void read_field(am_dkim *d, am_dkim_item *i, size_t field)
+static void skip(am_dkim *d, am_dkim_item *i)
 {
+    i->evaluate = false;
+    am_dkim_judge(&d->job, i, AM_SIG_SKIPPED, (am_str){NULL, 0});
+    d->skipped++;
+}
+
+static void read_field(am_dkim *d, am_dkim_item *i)
+{
+    size_t field = i->verdict.field;
     const am_context *c = &d->job.c;
     i->sig = am_signature_parse(c->arena, AM_SIG_DKIM, d->job.header->field[field].value);
     i->verdict = (am_dkim_verdict){.domain = i->sig.domain,
@@ -140,9 +153,16 @@ static bool read_all(am_dkim *d)
     d->verdict = am_arena_array(a, n, sizeof *d->verdict);
     if (!d->job.item || !d->verdict)
         return false;
-    for (size_t i = 0; i < h->n; i++)
-        if (am_str_iis(h->field[i].name, name))
-            read_field(d, &d->job.item[d->job.n++], i);
+    for (size_t i = 0; i < h->n; i++) {
+        if (!am_str_iis(h->field[i].name, name))
+            continue;
+        am_dkim_item *item = &d->job.item[d->job.n++];
+        item->verdict.field = i;
+        if (d->job.n <= PARSED)
+            read_field(d, item);
+        else
+            skip(d, item);
+    }
     return !am_arena_failed(a);
 }
 
@@ -170,9 +190,7 @@ static bool limit(am_dkim *d, am_str author)
                 order[j->evaluated++] = i;
                 continue;
             }
-            item->evaluate = false;
-            am_dkim_judge(j, item, AM_SIG_SKIPPED, (am_str){NULL, 0});
-            d->skipped++;
+            skip(d, item);
         }
     return true;
 }

@@ -42,7 +42,8 @@ typedef struct am_dkim am_dkim;
 am_dkim *am_dkim_begin(const am_context *c, const am_dkim_options *o, const am_header *h,
     am_str author, am_bodies *bodies);
 
-/* The selector's question of one field, asked as soon as the field is seen; does not wait. */
+/* The selector's question of one field, asked as soon as the field is seen; does not wait. Not for
+ * more fields of a message than are evaluated: the questions of a session are numbered. */
 void am_dkim_start(const am_context *c, am_str value);
 
 /* Every body chunk (only libopendkim behind the door needs it). */
@@ -51,7 +52,8 @@ void am_dkim_body(am_dkim *d, const void *p, size_t n);
 /* After the body: one verdict a signature, in the message's order. Waits for keys. */
 const am_dkim_verdict *am_dkim_finish(am_dkim *d, size_t *n);
 
-/* Signatures beyond the limit (their verdicts are neutral, "not evaluated"). */
+/* Signatures beyond the limit (their verdicts are neutral, "not evaluated"). Those beyond the
+ * first thousand are not even parsed: their verdicts name no domain. */
 size_t am_dkim_skipped(const am_dkim *d);
 
 void am_dkim_end(am_dkim *d); /* lets everything go, at any point; NULL is fine */

@@ -5,7 +5,7 @@
 
 #include "config.h"
 #include "libauth/dkim/dkim.h"
-#include "libauth/dkim/signature.h"
+#include "libauth/sig/signature.h"
 
 /* One DKIM-Signature of the message. */
 typedef struct am_dkim_item {

@@ -106,9 +106,7 @@ static bool reads_otherwise(am_str raw)
 {
     for (size_t i = 0; i < raw.n; i++) {
         char c = raw.p[i];
-        if (c == '\0' || c == '\v' || c == '\f')
-            return true;
-        if (c == '\n')
+        if (c == '\0' || c == '\v' || c == '\f' || c == '\n')
             return true;
         if (c != '\r')
             continue;
@@ -131,7 +129,7 @@ static const char *refuse_tags(const am_taglist *t)
         /* it empties each tag whose name ends in b, not b= alone (RFC 6376 3.7) */
         if (name.n > 1 && name.p[name.n - 1] == 'b')
             return "a tag's name ends in b";
-        /* names differ in case for it (RFC 6376 3.2: they do not), and the last one counts */
+        /* bH= is bh= for it, and the last one counts (RFC 6376 3.2: case matters) */
         if (am_str_iis(name, "bh") && !am_str_is(name, "bh"))
             return "a tag is called bh in other letters";
     }

@@ -75,7 +75,7 @@ void am_answer_unref(am_answer *x)
 /* The door's pointer is the address of the block; all blocks are writable. */
 static am_answer *block_of(const am_dns_answer *x)
 {
-    return (am_answer *)(uintptr_t)x;
+    return (am_answer *)x;
 }
 
 static am_parsed *find(am_parsed *from, const am_parsed *to, const void *kind)

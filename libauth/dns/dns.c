@@ -37,6 +37,7 @@ typedef struct question {
     am_qkey key;
     am_answer *answer; /* a reference, or one of the session's own; NULL: in flight */
     am_flight *flight; /* a reference, while it is in flight */
+    bool counted;      /* somebody waited for it */
     struct question *next;
 } question;
 
@@ -44,8 +45,9 @@ struct am_dns_session {
     am_dns *dns;
     am_arena *arena;
     am_trace *trace;
-    int64_t wait_left; /* milliseconds */
-    unsigned questions_left;
+    int64_t wait_left;                /* milliseconds */
+    unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
+                                         that early asking never changes a verdict */
     question *first, **end;
     am_answer own[OWN];
 };
@@ -129,7 +131,7 @@ am_dns_session *am_dns_begin(
     s->arena = arena;
     s->trace = trace;
     s->wait_left = limits && limits->wait_ms ? limits->wait_ms : WAIT_MS;
-    s->questions_left = limits && limits->questions ? limits->questions : QUESTIONS;
+    s->waits_left = s->starts_left = limits && limits->questions ? limits->questions : QUESTIONS;
     s->end = &s->first;
     am_answer_init(&s->own[NO_MEMORY], AM_DNS_TEMPFAIL, "out of memory");
     am_answer_init(&s->own[NO_NAME], AM_DNS_NXDOMAIN, NULL);
@@ -197,30 +199,15 @@ static question *find(const am_dns_session *s, const am_qkey *k)
     return q;
 }
 
-/* The session's question, asked where it is new. NULL: *own is the answer. */
-static question *ask(am_dns_session *s, am_str name, am_dns_type type, am_answer **own)
+/* A question that is new to the session goes out. NULL: out of memory. */
+static question *ask(am_dns_session *s, const am_qkey *k)
 {
-    am_qkey k;
-    if (!am_qkey_make(&s->dns->seed, name, type, &k)) {
-        *own = &s->own[NO_NAME];
+    question *q = am_arena_alloc(s->arena, sizeof *q);
+    if (!q)
         return NULL;
-    }
-    question *q = find(s, &k);
-    if (q)
-        return q;
-    if (s->questions_left == 0) {
-        *own = &s->own[NO_MORE];
-        return NULL;
-    }
-    q = am_arena_alloc(s->arena, sizeof *q);
-    if (!q) {
-        *own = &s->own[NO_MEMORY];
-        return NULL;
-    }
-    q->key = k;
+    q->key = *k;
     *s->end = q;
     s->end = &q->next;
-    s->questions_left--;
     atomic_fetch_add_explicit(&s->dns->questions, 1, memory_order_relaxed);
     if (s->dns->zone)
         ask_zone(s, q);
@@ -231,8 +218,11 @@ static question *ask(am_dns_session *s, am_str name, am_dns_type type, am_answer
 
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
 {
-    am_answer *own;
-    ask(s, name, type, &own);
+    am_qkey k;
+    if (s->starts_left == 0 || !am_qkey_make(&s->dns->seed, name, type, &k) || find(s, &k))
+        return;
+    s->starts_left--;
+    ask(s, &k);
 }
 
 static void wait_for(am_dns_session *s, question *q)
@@ -247,15 +237,30 @@ static void wait_for(am_dns_session *s, question *q)
     s->wait_left = took < s->wait_left ? s->wait_left - took : 0;
 }
 
+static am_answer *answer_to(am_dns_session *s, am_str name, am_dns_type type)
+{
+    am_qkey k;
+    if (!am_qkey_make(&s->dns->seed, name, type, &k))
+        return &s->own[NO_NAME];
+    question *q = find(s, &k);
+    if (!q || !q->counted) {
+        if (s->waits_left == 0)
+            return &s->own[NO_MORE];
+        q = q ? q : ask(s, &k);
+        if (!q)
+            return &s->own[NO_MEMORY];
+        q->counted = true;
+        s->waits_left--;
+    }
+    if (!q->answer)
+        wait_for(s, q);
+    return q->answer;
+}
+
 const am_dns_answer *am_dns_wait(
     am_dns_session *s, const char *step, const char *rfc, am_str name, am_dns_type type)
 {
-    am_answer *x = NULL;
-    question *q = ask(s, name, type, &x);
-    if (q && !q->answer)
-        wait_for(s, q);
-    if (q)
-        x = q->answer;
+    am_answer *x = answer_to(s, name, type);
     if (s->trace)
         am_trace_note(s->trace, step, rfc, am_dns_question_text(s->arena, name, type),
             am_dns_answer_text(s->arena, &x->pub, type));

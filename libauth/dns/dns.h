@@ -78,7 +78,8 @@ typedef struct am_dns_session am_dns_session;
 
 typedef struct am_dns_limits {
     unsigned wait_ms;   /* time that all am_dns_wait calls together may take; 0: 20000 */
-    unsigned questions; /* distinct questions; beyond: TEMPFAIL "too many look-ups"; 0: 150 */
+    unsigned questions; /* distinct questions waited for; beyond: TEMPFAIL "too many look-ups";
+                           0: 150. As many may be started early, which does not count here */
 } am_dns_limits;
 
 /* `arena` keeps the session's own list; `trace` may be NULL. NULL: out of memory. */

@@ -251,7 +251,32 @@ void am_question_failed(am_engine *e, am_question *q, const char *reason)
     try_on(e, q);
 }
 
-void am_question_heard(am_engine *e, am_question *q, const am_try *t, const uint8_t *p, size_t n)
+/* The present try's server has answered, and not with an answer. */
+static void try_otherwise(am_engine *e, am_question *q, unsigned from, const am_wire_result *r)
+{
+    am_server *s = &e->servers.server[from];
+    switch (r->kind) {
+    case AM_WIRE_TRUNCATED:
+        if (am_tcp_start(e, q, from))
+            set_deadline(e, q);
+        return;
+    case AM_WIRE_RECASED:
+        am_server_recased(s, am_now());
+        q->plain = true;
+        again(e, q);
+        return;
+    case AM_WIRE_NO_EDNS:
+        s->no_edns_until = am_now() + NO_EDNS_MS;
+        q->no_edns = true;
+        again(e, q);
+        return;
+    default:
+        q->failed |= 1u << from;
+        am_question_failed(e, q, r->reason ? r->reason : "malformed answer");
+    }
+}
+
+bool am_question_heard(am_engine *e, am_question *q, const am_try *t, const uint8_t *p, size_t n)
 {
     const am_wire_question *sent = t ? &t->sent : &q->tcp->sent;
     unsigned from = t ? t->server : q->tcp->server;
@@ -260,7 +285,7 @@ void am_question_heard(am_engine *e, am_question *q, const am_try *t, const uint
     am_wire_result r =
         am_wire_read(p, n, sent, !t, s->loopback || e->servers.trust_ad, e->max_ttl, &q->chain);
     if (r.kind == AM_WIRE_FOREIGN && t)
-        return;
+        return false;
     if (r.kind != AM_WIRE_FOREIGN)
         am_server_answered(s);
     if (r.kind == AM_WIRE_ANSWER) {
@@ -269,23 +294,11 @@ void am_question_heard(am_engine *e, am_question *q, const am_try *t, const uint
         finish(e, q, r.answer);
     } else if (r.kind == AM_WIRE_ONWARD) {
         onward(e, q, &r.target);
-    } else if (!present) {
-        return; /* a late word of trouble: another try is under way */
-    } else if (r.kind == AM_WIRE_TRUNCATED) {
-        if (am_tcp_start(e, q, from))
-            set_deadline(e, q);
-    } else if (r.kind == AM_WIRE_RECASED) {
-        am_server_recased(s, am_now());
-        q->plain = true;
-        again(e, q);
-    } else if (r.kind == AM_WIRE_NO_EDNS) {
-        s->no_edns_until = am_now() + NO_EDNS_MS;
-        q->no_edns = true;
-        again(e, q);
-    } else {
-        q->failed |= 1u << from;
-        am_question_failed(e, q, r.kind == AM_WIRE_FAILED ? r.reason : "malformed answer");
+    } else if (present) {
+        try_otherwise(e, q, from, &r);
     }
+    /* Else a late word of trouble: another try is under way. */
+    return true;
 }
 
 /* ---- The thread ---- */

@@ -100,8 +100,8 @@ void am_engine_bury(am_engine *e, am_watch *w); /* closes; frees it after the ba
 /* What is to be sent to that server now: its id, case and EDNS chosen. */
 bool am_question_compose(
     am_engine *e, const am_question *q, unsigned server, am_wire_question *out);
-/* An answer, to the try `t`, or over TCP (NULL). */
-void am_question_heard(am_engine *e, am_question *q, const am_try *t, const uint8_t *p, size_t n);
+/* A packet for the try `t`, or over TCP (NULL). False: it is no answer to it. */
+bool am_question_heard(am_engine *e, am_question *q, const am_try *t, const uint8_t *p, size_t n);
 /* The present try came to nothing, and no waiting helps. */
 void am_question_failed(am_engine *e, am_question *q, const char *reason);
 

@@ -146,8 +146,8 @@ void am_flight_land(am_flight *f, am_answer *x)
         am_cache_put(f->table->cache, &f->key, x, am_now());
     f->answer = x;
     f->landed = true;
-    pthread_cond_broadcast(&f->land);
     pthread_mutex_unlock(&s->lock);
+    pthread_cond_broadcast(&f->land); /* unlocked, so that nobody wakes only to wait again */
     am_flight_unref(f);
 }
 

@@ -90,7 +90,7 @@ bool am_name_under(const am_wire_name *name, const am_wire_name *ancestor)
 size_t am_name_text(const am_wire_name *name, char *out)
 {
     size_t n = 0;
-    for (size_t at = 0; name->octet[at]; at += 1 + (size_t)name->octet[at]) {
+    for (size_t at = 0; at + 1 < name->n; at += 1 + (size_t)name->octet[at]) {
         if (at && ++n && out)
             out[n - 1] = '.';
         for (size_t i = 1; i <= name->octet[at]; i++) {

@@ -92,11 +92,21 @@ static void refused(am_engine *e, am_socket *s)
     }
 }
 
+/* False: it answers nothing that was asked over this socket. */
+static bool take_packet(am_engine *e, am_socket *s, size_t n)
+{
+    am_try *t = n >= 2 ? find_try(s, am_wire_id(e->packet)) : NULL;
+    if (t)
+        return am_question_heard(e, t->question, t, e->packet, n);
+    return false;
+}
+
 static void on_packet(am_engine *e, am_watch *w, uint32_t events)
 {
     am_socket *s = (am_socket *)w;
     (void)events;
-    for (int i = 0; i < PACKETS && w->fd >= 0; i++) {
+    /* Without tries the rest can wait; epoll will tell of it again. */
+    for (int i = 0; i < PACKETS && w->fd >= 0 && (i == 0 || s->tries); i++) {
         ssize_t n = recv(w->fd, e->packet, sizeof e->packet, 0);
         if (n < 0 && errno == EINTR)
             continue;
@@ -104,9 +114,9 @@ static void on_packet(am_engine *e, am_watch *w, uint32_t events)
             refused(e, s);
         if (n < 0)
             return;
-        am_try *t = n >= 2 ? find_try(s, am_wire_id(e->packet)) : NULL;
-        if (t)
-            am_question_heard(e, t->question, t, e->packet, (size_t)n);
+        /* Who guesses at a port gets few guesses: strays wear it out. */
+        if (!take_packet(e, s, (size_t)n))
+            s->uses++;
     }
 }
 

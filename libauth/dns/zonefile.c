@@ -78,7 +78,8 @@ static int compare_records(const void *x, const void *y)
 typedef struct reader {
     am_zone *zone;
     const char *path;
-    FILE *file;
+    am_str text;
+    FILE *file; /* over the text */
     uint32_t ttl;
     ldns_rdf *origin, *owner; /* of the line before */
     int line, next_line;      /* the present entry's first, and ldns's count */
@@ -148,57 +149,100 @@ static bool add(reader *r, const ldns_rr *rr)
 }
 
 /* ldns takes a relative origin for an absolute one; so we want it written out. */
-static bool origin_is_absolute(reader *r, long from)
+static bool origin_is_absolute(const reader *r, am_str entry)
 {
-    char line[1024] = "";
-    long here = ftell(r->file);
-    if (here < 0 || fseek(r->file, from, SEEK_SET) != 0)
-        return wrong(r, "the file cannot be read again");
-    while (ftell(r->file) < here && fgets(line, sizeof line, r->file))
-        if (strncmp(line, "$ORIGIN", 7) == 0)
-            break;
-    if (fseek(r->file, here, SEEK_SET) != 0)
-        return wrong(r, "the file cannot be read again");
-    char *name = line + strcspn(line, " \t");
-    name += strspn(name, " \t");
-    size_t n = strcspn(name, " \t\r\n;");
-    return (n && name[n - 1] == '.') || wrong(r, "$ORIGIN wants a name with a final dot");
+    am_str name = am_str_trim(entry);
+    name = am_str_cut(name, strlen("$ORIGIN"), am_str_find(name, ';'));
+    name = am_str_trim(name);
+    return (name.n && name.p[name.n - 1] == '.') ||
+           wrong(r, "$ORIGIN wants a name with a final dot");
 }
 
-static bool read_one(reader *r)
+/* ldns takes the end of the line for the end of a string. */
+static bool strings_end(const reader *r, am_str entry)
+{
+    bool string = false, comment = false;
+    for (size_t i = 0; i < entry.n; i++) {
+        char c = entry.p[i];
+        if (comment)
+            comment = c != '\n';
+        else if (c == '\\')
+            i++;
+        else if (c == '"')
+            string = !string;
+        else if (c == ';' && !string)
+            comment = true;
+    }
+    return !string || wrong(r, "a quoted string does not end");
+}
+
+static bool read_entry(reader *r)
 {
     ldns_rr *rr = NULL;
     long from = ftell(r->file);
     r->line = r->next_line;
     ldns_status s =
         ldns_rr_new_frm_fp_l(&rr, r->file, &r->ttl, &r->origin, &r->owner, &r->next_line);
+    long to = ftell(r->file);
+    am_str entry = from < to ? am_str_cut(r->text, (size_t)from, (size_t)to) : AM_STR("");
     if (s == LDNS_STATUS_SYNTAX_EMPTY || s == LDNS_STATUS_SYNTAX_TTL)
         return true;
     if (s == LDNS_STATUS_SYNTAX_ORIGIN)
-        return origin_is_absolute(r, from);
+        return origin_is_absolute(r, entry);
     if (s == LDNS_STATUS_SYNTAX_INCLUDE)
         return wrong(r, "$INCLUDE is not supported; name the files one by one");
     if (s != LDNS_STATUS_OK)
         return wrong(r, ldns_get_errorstr_by_id(s));
-    bool good = add(r, rr);
+    bool good = strings_end(r, entry) && add(r, rr);
     ldns_rr_free(rr);
     return good;
+}
+
+/* The file's octets, malloc'd. NULL: `why` says what is wrong. */
+static char *read_text(const char *path, size_t *n, am_error *why)
+{
+    FILE *f = fopen(path, "r");
+    char *p = NULL;
+    size_t room = 0;
+    bool good = f != NULL;
+    *n = 0;
+    while (good && !feof(f)) {
+        if (*n == room) {
+            char *more = realloc(p, room = room ? 2 * room : 1 << 16);
+            good = more != NULL;
+            p = good ? more : p;
+        }
+        if (good)
+            *n += fread(p + *n, 1, room - *n, f);
+        good = good && !ferror(f);
+    }
+    if (!good) {
+        am_error_set(why, "%s: %s", path, strerror(errno));
+        free(p);
+        p = NULL;
+    }
+    if (f)
+        fclose(f);
+    return p;
 }
 
 static bool read_file(am_zone *z, const char *path, am_error *why)
 {
     reader r = {.zone = z, .path = path, .ttl = DEFAULT_TTL, .next_line = 1, .why = why};
-    r.file = fopen(path, "r");
-    if (!r.file) {
-        am_error_set(why, "%s: %s", path, strerror(errno));
+    size_t n;
+    char *text = read_text(path, &n, why);
+    if (!text)
         return false;
-    }
     bool good = true;
-    while (good && !feof(r.file) && !ferror(r.file))
-        good = read_one(&r);
-    if (good && ferror(r.file))
+    r.text = am_str_n(text, n);
+    r.file = n ? fmemopen(text, n, "r") : NULL;
+    if (n && !r.file)
         good = wrong(&r, strerror(errno));
-    fclose(r.file);
+    while (good && r.file && !feof(r.file))
+        good = read_entry(&r);
+    if (r.file)
+        fclose(r.file);
+    free(text);
     ldns_rdf_deep_free(r.origin);
     ldns_rdf_deep_free(r.owner);
     return good;

@@ -26,6 +26,7 @@ typedef enum fault {
     EMPTY,
     NAME,
     NO_AT,
+    ENCODED,
     LOCAL,
     DOMAIN,
     ROUTE,
@@ -53,6 +54,7 @@ static const struct {
     [EMPTY] = REASON("no address"),
     [NAME] = REASON("malformed display name"),
     [NO_AT] = REASON("address without @"),
+    [ENCODED] = REASON("encoded word in an address"),
     [LOCAL] = REASON("malformed local-part"),
     [DOMAIN] = REASON("malformed domain"),
     [ROUTE] = REASON("malformed route"),
@@ -127,7 +129,7 @@ static void next(reader *r)
     else if (*at.p == '[')
         len = literal_len(at);
     else
-        len = memchr("<>@,;:.", *at.p, 7) != NULL;
+        len = am_str_find(AM_STR("<>@,;:."), *at.p) < 7;
     if (len == 0) {
         fail(r, *at.p == '"' ? QUOTES : *at.p == '[' ? LITERAL : STRAY);
         return;
@@ -163,6 +165,18 @@ static bool keep(reader *r, am_mailbox m)
     return true;
 }
 
+/* RFC 2047 5: never within an addr-spec; who decodes before he parses sees another address. */
+static bool holds_encoded_word(am_str s)
+{
+    bool open = false;
+    for (size_t i = 0; i + 1 < s.n; i++) {
+        if (open && s.p[i] == '?' && s.p[i + 1] == '=')
+            return true;
+        open = open || (s.p[i] == '=' && s.p[i + 1] == '?');
+    }
+    return false;
+}
+
 /* local-part = word *("." word) (RFC 5322 4.4: obs-local-part), without CFWS and folds */
 static bool local_part(reader *r, am_str *out)
 {
@@ -178,7 +192,9 @@ static bool local_part(reader *r, am_str *out)
         next(r);
     } while (take(r, '.'));
     *out = am_buf_get(&b);
-    return b.failed ? fail(r, NO_MEMORY) : true;
+    if (b.failed)
+        return fail(r, NO_MEMORY);
+    return !holds_encoded_word(*out) || fail(r, ENCODED);
 }
 
 /* domain = atom *("." atom) (obs-domain); one final dot is let through, as a
@@ -317,34 +333,61 @@ bool am_mailbox_list_parse(
     return f == FINE;
 }
 
-/* Why these mailboxes have no one domain; NULL: they have. */
-static const char *no_one_domain(const am_mailbox *list, size_t n)
+static am_author bad_author(const char *reason)
+{
+    return (am_author){.status = AM_AUTHOR_BAD, .reason = reason};
+}
+
+static am_author author_of(const am_mailbox *list, size_t n)
 {
     if (n == 0)
-        return "no author domain";
+        return bad_author("no author domain");
     for (size_t i = 0; i < n; i++)
         if (!list[i].domain.p)
-            return "no author domain"; /* an address literal */
+            return bad_author("no author domain"); /* an address literal */
     for (size_t i = 1; i < n; i++)
         if (!am_str_eq(list[i].domain, list[0].domain))
-            return "several author domains";
-    return NULL;
+            return bad_author("several author domains");
+    return (am_author){.status = AM_AUTHOR_ONE, .mailbox = list[0]};
+}
+
+/* Would some reader take it for From? Blanks, controls, a byte order mark at the ends of a name are
+ * no part of it for everyone. */
+static bool looks_like_from(am_str name)
+{
+    while (name.n && !am_is(name.p[0], AM_VCHAR))
+        name = am_str_cut(name, 1, name.n);
+    while (name.n && !am_is(name.p[name.n - 1], AM_VCHAR))
+        name.n--;
+    return am_str_iis(name, "From");
+}
+
+/* Postfix shows a milter some 60,000 octets of a field and delivers it whole: behind those may
+ * stand another author. No honest From comes near. */
+enum { MAX_FROM = 32768 };
+
+/* RFC 5322 3.6: exactly one From; NULL: so it is */
+static const char *no_one_from(const am_header *h)
+{
+    size_t alike = 0;
+    for (size_t i = 0; i < h->n; i++)
+        alike += looks_like_from(h->field[i].name);
+    if (h->failed) /* another From may stand in what was not kept */
+        return "header not kept whole";
+    if (alike > 1)
+        return "several From fields";
+    size_t from = am_header_find(h, "From", 0);
+    if (from == h->n)
+        return "no From field";
+    return h->field[from].value.n > MAX_FROM ? "malformed From field: longer than 32 KB" : NULL;
 }
 
 am_author am_author_parse(am_arena *a, const am_header *h)
 {
-    am_author bad = {.status = AM_AUTHOR_BAD};
-    size_t fields = am_header_count(h, "From");
-    if (h->failed) /* another From may stand in what was not kept */
-        bad.reason = "header not kept whole";
-    else if (fields != 1) /* RFC 5322 3.6: exactly one */
-        bad.reason = fields ? "several From fields" : "no From field";
-    if (bad.reason)
-        return bad;
     reader r = {.arena = a};
+    const char *reason = no_one_from(h);
+    if (reason)
+        return bad_author(reason);
     fault f = read_list(&r, h->field[am_header_find(h, "From", 0)].value);
-    bad.reason = f == FINE ? no_one_domain(r.list, r.n) : reason_table[f].author;
-    if (bad.reason)
-        return bad;
-    return (am_author){.status = AM_AUTHOR_ONE, .mailbox = r.list[0]};
+    return f == FINE ? author_of(r.list, r.n) : bad_author(reason_table[f].author);
 }

@@ -14,13 +14,14 @@
 typedef struct marks {
     size_t colon; /* the first ":" outside brackets, or n */
     size_t at;    /* the last "@", or n */
-    bool ok;      /* quotes are closed; no blank, "<" or ">" outside them */
+    bool ok;      /* quotes are closed; no "<" or ">" outside them, no blank behind the last "@" */
 } marks;
 
 static marks look(am_str s)
 {
     marks m = {s.n, s.n, true};
     bool quoted = false, brackets = false;
+    size_t blank = s.n; /* the last one outside quotes */
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
         if (c == '\\') /* RFC 5321 4.1.2 quoted-pairSMTP; outside quotes: RFC 821 4.1.2 */
@@ -35,10 +36,12 @@ static marks look(am_str s)
             m.colon = i;
         else if (c == '@')
             m.at = i;
-        else if (am_is(c, AM_WSP) || c == '<' || c == '>')
+        else if (am_is(c, AM_WSP))
+            blank = i;
+        else if (c == '<' || c == '>')
             m.ok = false;
     }
-    m.ok = m.ok && !quoted;
+    m.ok = m.ok && !quoted && (blank == s.n || (m.at < s.n && blank < m.at));
     return m;
 }
 

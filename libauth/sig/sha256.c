@@ -48,6 +48,16 @@ bool am_sha256_digest(am_sha256 *h, unsigned char digest[static 32])
            EVP_DigestFinal_ex(h->copy, digest, NULL) == 1;
 }
 
+bool am_sha256_fork(am_sha256 *to, const am_sha256 *from)
+{
+    if (!am_sha256_open(to) || EVP_MD_CTX_copy_ex(to->running, from->running) != 1)
+        return false;
+    to->failed = from->failed;
+    to->n = from->n;
+    memcpy(to->piece, from->piece, from->n);
+    return true;
+}
+
 void am_sha256_close(am_sha256 *h)
 {
     EVP_MD_CTX_free(h->copy);

@@ -21,6 +21,8 @@ void am_sha256_add(am_sha256 *h, const void *p, size_t n);
 
 /* The digest of all octets so far; more may be added. False: a fault of ours, now or before. */
 bool am_sha256_digest(am_sha256 *h, unsigned char digest[static 32]);
+/* `to` goes on from where `from` is. To be closed, whatever it returned. */
+bool am_sha256_fork(am_sha256 *to, const am_sha256 *from);
 void am_sha256_close(am_sha256 *h); /* more than once is fine; zeroed is fine */
 
 #endif

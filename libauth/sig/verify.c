@@ -14,6 +14,7 @@
 #include <openssl/rsa.h>
 
 #include <stdlib.h>
+
 struct am_headhash {
     am_sha256 sha;
     bool failed; /* a field may be missing from the hash */
@@ -21,16 +22,29 @@ struct am_headhash {
 
 am_headhash *am_headhash_new(void)
 {
-    am_headhash *h = malloc(sizeof *h);
-    if (!h)
-        return NULL;
-    h->failed = false;
-    if (!am_sha256_open(&h->sha)) {
-        am_sha256_close(&h->sha);
-        free(h);
-        return NULL;
+    am_headhash *h = calloc(1, sizeof *h);
+    if (h && am_sha256_open(&h->sha))
+        return h;
+    am_headhash_free(h);
+    return NULL;
+}
+
+am_headhash *am_headhash_fork(const am_headhash *from)
+{
+    am_headhash *h = calloc(1, sizeof *h);
+    if (h && am_sha256_fork(&h->sha, &from->sha)) {
+        h->failed = from->failed;
+        return h;
     }
-    return h;
+    am_headhash_free(h);
+    return NULL;
+}
+
+void am_headhash_free(am_headhash *h)
+{
+    if (h)
+        am_sha256_close(&h->sha);
+    free(h);
 }
 
 void am_headhash_sink(void *h, const void *p, size_t n)
@@ -41,8 +55,7 @@ void am_headhash_sink(void *h, const void *p, size_t n)
 bool am_headhash_end(am_headhash *h, unsigned char digest[static 32])
 {
     bool ok = !h->failed && am_sha256_digest(&h->sha, digest);
-    am_sha256_close(&h->sha);
-    free(h);
+    am_headhash_free(h);
     return ok;
 }
 

@@ -9,7 +9,9 @@
 typedef struct am_headhash am_headhash;
 am_headhash *am_headhash_new(void); /* NULL: out of memory */
 void am_headhash_sink(void *h, const void *p, size_t n);
+am_headhash *am_headhash_fork(const am_headhash *h); /* goes on from where h is; NULL: no memory */
 bool am_headhash_end(am_headhash *h, unsigned char digest[static 32]); /* frees h */
+void am_headhash_free(am_headhash *h); /* instead of end; NULL is fine */
 
 /* The input of RFC 6376 3.7 and 5.4.2 (RFC 8617 5.1.1 for an AMS): for each name of the colon list
  * `names` the lowest field of that name not used yet, then the signature field with b= emptied. */

@@ -61,7 +61,6 @@ static bool parse_braces(am_str s, bool explain, size_t *i, am_spf_piece *out)
     if (!low || !strchr(explain ? "slodiphvcrt" : "slodiphv", low))
         return false;
     *out = (am_spf_piece){.letter = low, .escape = c != low};
-    size_t from = *i;
     if (!parse_keep(s, i, &out->keep))
         return false;
     if (*i < s.n && am_lower(s.p[*i]) == 'r') {
@@ -70,7 +69,6 @@ static bool parse_braces(am_str s, bool explain, size_t *i, am_spf_piece *out)
     }
     for (; *i < s.n && delimiter_bit(s.p[*i]); ++*i)
         out->delims |= delimiter_bit(s.p[*i]);
-    out->plain = *i == from;
     if (!out->delims)
         out->delims = delimiter_bit('.');
     return *i < s.n && s.p[(*i)++] == '}';
@@ -236,11 +234,10 @@ static am_str parts(const am_spf_piece *m, am_str v)
  * rightmost parts are the leftmost of the value. */
 static void put_value(sink *o, const am_spf_piece *m, am_str v)
 {
-    if (!m->plain)
-        v = parts(m, v);
+    v = parts(m, v);
     if (!m->reverse) {
         for (size_t i = 0; i < v.n; i++)
-            put_escaped(o, m->escape, !m->plain && splits(m, v.p[i]) ? '.' : v.p[i]);
+            put_escaped(o, m->escape, splits(m, v.p[i]) ? '.' : v.p[i]);
         return;
     }
     for (size_t i = v.n, end = v.n; v.n; i--) {
@@ -255,22 +252,39 @@ static void put_value(sink *o, const am_spf_piece *m, am_str v)
     }
 }
 
-static void expand(sink *o, am_spf_string s, const am_spf_values *v)
+static void put_piece(sink *o, const am_spf_piece *m, const am_spf_values *v)
 {
-    for (size_t i = 0; i < s.n && (o->tail || !o->full); i++) {
-        const am_spf_piece *m = &s.piece[i];
-        if (is_value(m->letter))
-            put_value(o, m, v->of[m->letter - 'a']);
-        else
-            put_all(o, m->text);
+    if (is_value(m->letter))
+        put_value(o, m, v->of[m->letter - 'a']);
+    else
+        put_all(o, m->text);
+}
+
+static void open_sink(sink *o, size_t max, bool tail)
+{
+    o->n = 0, o->max = max, o->tail = tail, o->full = false;
+}
+
+/* The first piece that can be seen in a name: what stands before it is cut off by what follows.
+ * (A record of 64 KB may hold 16000 macros.) */
+static size_t first_needed(am_spf_string s, const am_spf_values *v)
+{
+    sink o;
+    size_t octets = 0, i = s.n;
+    for (; i > 0 && octets < TAIL; i--) {
+        open_sink(&o, TAIL, false);
+        put_piece(&o, &s.piece[i - 1], v);
+        octets += o.n;
     }
+    return i;
 }
 
 am_str am_spf_expand_name(am_arena *a, am_spf_string s, const am_spf_values *v)
 {
     sink o;
-    o.n = 0, o.max = ROOM, o.tail = true, o.full = false;
-    expand(&o, s, v);
+    open_sink(&o, ROOM, true);
+    for (size_t i = first_needed(s, v); i < s.n; i++)
+        put_piece(&o, &s.piece[i], v);
     am_str name = {o.p, o.n};
     if (name.n && name.p[name.n - 1] == '.')
         name.n--;
@@ -286,7 +300,8 @@ am_str am_spf_expand_name(am_arena *a, am_spf_string s, const am_spf_values *v)
 am_str am_spf_expand_text(am_arena *a, am_spf_string s, const am_spf_values *v, size_t max)
 {
     sink o;
-    o.n = 0, o.max = max < ROOM ? max : ROOM, o.tail = false, o.full = false;
-    expand(&o, s, v);
+    open_sink(&o, max < ROOM ? max : ROOM, false);
+    for (size_t i = 0; i < s.n && !o.full; i++)
+        put_piece(&o, &s.piece[i], v);
     return am_str_copy(a, am_str_n(o.p, o.n));
 }

@@ -13,7 +13,6 @@ typedef struct am_spf_piece {
     bool reverse;   /* transformer "r" */
     bool escape;    /* upper-case letter: URL escaped */
     uint8_t delims; /* bit n: the nth of ".-+,/_="; never 0 for a macro letter */
-    bool plain;     /* no transformer and no delimiter: the value as it is */
 } am_spf_piece;
 
 /* Immutable; pieces and their text belong to whoever made the room. */

@@ -15,10 +15,10 @@ import tempfile
 import time
 
 from milterclient import text
+from tap import Missing
 
 
-class Missing(Exception):
-    """Something that is needed is not installed: a reason to skip."""
+IPV6 = os.path.exists("/proc/net/if_inet6")
 
 
 def need(*programs):
@@ -121,13 +121,17 @@ zone:
   zonefile: "root.zone"
 """ % ((self.port,) + (self.dir,) * 5))
         self.process = subprocess.Popen(["/usr/sbin/nsd", "-d", "-c", self.path("nsd.conf")],
-                                        stdin=subprocess.DEVNULL)
+                                        stdin=subprocess.DEVNULL, start_new_session=True)
         if not wait_for(lambda: listens(self.port), 10):
             log = self.path("nsd.log")
             why = open(log).read() if os.path.exists(log) else ""
             self.stop()
             raise RuntimeError("nsd does not start: " + why)
         return self
+
+    def signal(self, number):
+        """To all its processes: SIGSTOP makes it say nothing, SIGCONT brings it back."""
+        os.killpg(self.process.pid, number)
 
     def stop(self):
         end(self.process)
@@ -145,7 +149,7 @@ setgid_group = postdrop
 maillog_file = {dir}/mail.log
 maillog_file_prefixes = {dir}
 inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
+inet_protocols = {protocols}
 myhostname = mx.here.example
 mydestination =
 mynetworks =
@@ -166,10 +170,11 @@ milter_protocol = 6
 message_size_limit = 100000000
 virtual_mailbox_limit = 0
 bounce_queue_lifetime = 0
-transport_maps = inline:{{ {transport} }}
+{transport}
 relay_domains = sink.example
 disable_dns_lookups = yes
 biff = no
+local_header_rewrite_clients =
 local_recipient_maps =
 alias_maps =
 alias_database =
@@ -203,6 +208,13 @@ postlog   unix-dgram n - n - 1 postlogd
 """
 
 
+def postfix_socket(spec):
+    """Postfix writes inet:HOST:PORT for libmilter's inet:PORT@HOST."""
+    kind, _, rest = spec.partition(":")
+    port, _, host = rest.partition("@")
+    return spec if kind == "unix" else "inet:%s:%s" % ("[%s]" % host if ":" in host else host, port)
+
+
 class Postfix(Scratch):
     """Postfix with a milter; mail for here.example lands in one maildir."""
 
@@ -218,7 +230,7 @@ class Postfix(Scratch):
             os.mkdir(self.path(name))
             os.chown(self.path(name), owner, -1)
         self.write("conf/main.cf", POSTFIX_MAIN.format(
-            dir=self.dir, milter=milter, transport=transport, more=more, uid=nobody.pw_uid, gid=nobody.pw_gid))
+            protocols="all" if IPV6 else "ipv4", dir=self.dir, milter=postfix_socket(milter), transport="transport_maps = inline:{ %s }" % transport if transport else "", more=more, uid=nobody.pw_uid, gid=nobody.pw_gid))
         self.write("conf/master.cf", POSTFIX_MASTER.format(port=self.port))
 
     def postfix(self, *args):
@@ -273,6 +285,10 @@ class Postfix(Scratch):
         with open(new.pop(), "rb") as f:
             return f.read().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
+    def postcat(self, file):
+        return subprocess.run(["/usr/sbin/postcat", "-c", self.path("conf"), "-bh", file], capture_output=True,
+                              timeout=60).stdout
+
     def queued(self, queue):
         return [f for f in glob.glob(self.path("queue", queue, "**"), recursive=True) if os.path.isfile(f)]
 
@@ -299,6 +315,128 @@ class Sink(Scratch):
 
     def mails(self):
         return glob.glob(self.path("m.*"))
+
+    def header(self, name):
+        """The whole header in octets (LF); None as long as it is being written."""
+        with open(name, "rb") as f:
+            head, end, _ = f.read().partition(b"\n\n")
+        return head + b"\n" if end else None
+
+    def stop(self):
+        end(self.process)
+        super().stop()
+
+
+SENDMAIL_MC = """divert(-1)
+include(`{root}/usr/share/sendmail/cf/m4/cf.m4')
+divert(0)
+OSTYPE(`linux')
+define(`confDOMAIN_NAME', `mx.here.example')
+define(`QUEUE_DIR', `{dir}/mqueue')
+define(`STATUS_FILE', `{dir}/statistics')
+define(`HELP_FILE', `')
+define(`ALIAS_FILE', `')
+define(`confCW_FILE', `-o {dir}/none')
+define(`confCR_FILE', `-o {dir}/none')
+define(`confCT_FILE', `-o {dir}/none')
+define(`confPID_FILE', `{dir}/pid')
+define(`confSERVICE_SWITCH_FILE', `{dir}/service.switch')
+define(`confDEF_USER_ID', `nobody')
+define(`confTRUSTED_USER', `root')
+define(`confDONT_PROBE_INTERFACES', `True')
+define(`confREFUSE_LA', `0')
+define(`confQUEUE_LA', `0')
+define(`confTO_IDENT', `0')
+define(`confMAX_MESSAGE_SIZE', `100000000')
+define(`confLOG_LEVEL', `9')
+define(`SMART_HOST', `relay:[127.0.0.1]')
+define(`RELAY_MAILER_ARGS', `TCP $h {sink}')
+define(`LOCAL_RELAY', `relay:[127.0.0.1]')
+FEATURE(`nocanonify')
+FEATURE(`promiscuous_relay')
+FEATURE(`accept_unresolvable_domains')
+FEATURE(`accept_unqualified_senders')
+FEATURE(`no_default_msa')
+DAEMON_OPTIONS(`Name=MTA, Addr=127.0.0.1, Port={port}, M=')
+INPUT_MAIL_FILTER(`authmill', `S={milter}, F=T, T=S:30s;R:60s;E:2m')
+MAILER(`smtp')
+"""
+
+
+class Sendmail(Scratch):
+    """Sendmail with a milter, unpacked beside the system (its package would replace Postfix); every
+    mail goes on to port `sink` of 127.0.0.1."""
+
+    packages = ("sendmail-bin", "sendmail-base", "sendmail-cf")
+    libraries = {"libwrap.so.0": "libwrap0", "libnsl.so.2": "libnsl2", "libdb-5.3.so": "libdb5.3",
+                 "libldap-2.5.so.0": "libldap-2.5-0", "liblber-2.5.so.0": "libldap-2.5-0", "libsasl2.so.2": "libsasl2-2"}
+
+    def __init__(self, milter, sink):
+        need("m4", "swaks", "dpkg", "apt-get")
+        root()
+        super().__init__()
+        self.process = None
+        self.port = free_port()
+        os.mkdir(self.path("mqueue"), 0o700)
+        self.unpack()
+        self.write("service.switch", "hosts files\naliases files\n")
+        kind, _, rest = milter.partition(":")
+        self.write("sendmail.mc", SENDMAIL_MC.format(root=self.path("root"), dir=self.dir, port=self.port, sink=sink,
+                                                     milter=milter if kind != "unix" else "local:" + rest))
+        p = subprocess.run(["m4", "-D_CF_DIR_=%s/usr/share/sendmail/cf/" % self.path("root"), self.path("sendmail.mc")],
+                           capture_output=True, timeout=60)
+        self.write("sendmail.cf", p.stdout)
+
+    def unpack(self):
+        self.download(self.packages)
+        self.program = self.path("root/usr/libexec/sendmail/sendmail")
+        os.chmod(self.program, 0o755)
+        self.env = dict(os.environ)
+        lost = self.lost()
+        if lost:
+            self.download(sorted({self.libraries[name] for name in lost if name in self.libraries}))
+            folders = glob.glob(self.path("root/usr/lib/*-linux-*")) + glob.glob(self.path("root/lib/*-linux-*"))
+            self.env["LD_LIBRARY_PATH"] = ":".join(folders)
+            lost = self.lost()
+        if lost:
+            self.stop()
+            raise Missing("Sendmail wants libraries that are not installed: " + " ".join(lost))
+
+    def lost(self):
+        """The libraries that the program does not find."""
+        text = subprocess.run(["ldd", self.program], capture_output=True, timeout=60, env=self.env).stdout.decode()
+        return [line.split()[0] for line in text.splitlines() if "not found" in line]
+
+    def download(self, packages):
+        folder = tempfile.mkdtemp(dir=self.dir)
+        os.chmod(folder, 0o777)
+        p = subprocess.run(["apt-get", "download", *packages], cwd=folder, capture_output=True, timeout=180)
+        files = glob.glob(os.path.join(folder, "*.deb"))
+        if len(files) != len(packages):
+            self.stop()
+            raise Missing("packages cannot be had: " + p.stderr.decode().strip().partition("\n")[0])
+        for f in files:
+            subprocess.run(["dpkg", "-x", f, self.path("root")], check=True, timeout=60)
+
+    def __enter__(self):
+        # a host name without a dot makes Sendmail sleep for a minute: give it one of its own
+        named = ["unshare", "--uts", "sh", "-c", 'hostname mx.here.example && exec "$@"', "sh"]
+        if subprocess.run(named + ["true"], capture_output=True, timeout=60).returncode != 0:
+            named = []
+        with open(self.path("log"), "wb") as log:
+            self.process = subprocess.Popen(named + [self.program, "-C", self.path("sendmail.cf"), "-bD", "-q2s"],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
+        if not wait_for(lambda: listens(self.port), 20 if named else 100):
+            log = self.log()
+            self.stop()
+            raise RuntimeError("sendmail does not start: " + log)
+        return self
+
+    def log(self):
+        with open(self.path("log"), errors="replace") as f:
+            return f.read()
+
+    send = Postfix.send
 
     def stop(self):
         end(self.process)

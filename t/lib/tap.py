@@ -63,11 +63,18 @@ def done():
     sys.exit(1 if _failed else 0)
 
 
+class Missing(Exception):
+    """Something that a test needs is not to be had: a reason to skip it."""
+
+
 def run(*tests):
-    """Runs functions; an exception is a failed test of that function's name. Ends the script."""
+    """Runs functions; an exception is a failed test of that function's name (Missing: a
+    skipped one). Ends the script."""
     for test in tests:
         try:
             test()
+        except Missing as why:
+            skip(test.__name__, str(why))
         except Exception:
             ok(False, test.__name__ + " ran to its end")
             diag(traceback.format_exc())

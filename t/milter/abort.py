@@ -59,7 +59,7 @@ def everywhere(d):
     for n in range(count + 1):
         with after_steps(d, n) as c:
             c.abort()
-            edits, _ = c.message(MESSAGE, "news@garden.example")
+            edits, _ = c.message(MESSAGE, "news@garden.example", mail_addr="news@garden.example")
             is_(words(ours(edits)), WANT, "abort after %d steps, then a whole message" % n)
             c.abort()
             c.abort()
@@ -99,6 +99,9 @@ def gone_at_the_end(d):
 
 def memory(d):
     pid = d.workers()[0]
+    if d.sanitized(pid):
+        tap.skip("messages given up leave no memory behind", "a sanitizer keeps memory")
+        return
     for turn in range(3):
         for n in range(150):
             c = after_steps(d, 12)

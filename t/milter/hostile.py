@@ -93,11 +93,12 @@ def fed(d, fields, body=b"x\r\n", mail_from="news@garden.example", ip="192.0.2.1
         return c.eom()
 
 
-def one_line(d, edits):
-    """What is inserted must be one field of printable ASCII and folds, whatever came in."""
+def one_line(edits):
+    """What is inserted must be one field of UTF-8 without controls, whatever came in."""
     value = ours(edits)
     for k, line in enumerate(value.split("\n")):
-        if any(ord(c) < 32 and c != "\t" or ord(c) > 126 for c in line) or (k and line[:1] not in " \t") or len(line) > 998:
+        strange = [c for c in line if ord(c) < 32 and c != "\t" or 126 < ord(c) < 160 or 0xD800 <= ord(c) < 0xE000]
+        if strange or (k and line[:1] not in (" ", "\t")) or len(line.encode("utf-8", "surrogateescape")) > 998:
             return False
     return True
 
@@ -114,15 +115,18 @@ def controls(d):
                          text("s") + b"; h=from; bh=AAAA; b=AAAA; i=@" + text("gar"))],
                        [(b"Authentication-Results", b" " + text("mx.here") + b"; spf=pass"), (b"From", b" a@b.example")]):
             edits, (code, _) = fed(d, fields, mail_from=text("news") + b"@garden.example", helo=text("mail"))
-            if code not in "ac" or not one_line(d, edits):
+            if code not in "ac" or not one_line(edits):
                 bad += 1
                 diag("%r: %r %r" % (n, code, edits))
     is_(bad, 0, "control octets and punctuation everywhere: one clean field comes out")
+    bad = 0
     for k in range(30):
         junk = bytes(rng.randrange(1, 256) for _ in range(rng.randrange(1, 300)))
         edits, (code, _) = fed(d, [(b"From", junk), (b"DKIM-Signature", junk), (b"Authentication-Results", junk)],
                                mail_from=junk, helo=junk)
-        bad += code not in "ac" or not one_line(d, edits)
+        if code not in "ac" or not one_line(edits):
+            bad += 1
+            diag("%r: %r %r" % (junk, code, edits))
     is_(bad, 0, "random octets everywhere")
     with Client(d.socket) as c:
         c.negotiate()
@@ -135,27 +139,23 @@ def controls(d):
         c.eoh()
         c.body(b"\0\0\0x\0\r\n")
         edits, (code, _) = c.eom()
-        ok(code in "ac" and one_line(d, edits), "NUL in every place")
+        ok(code in "ac" and one_line(edits), "NUL in every place")
     ok("\x1b" not in "".join(d.log) and "\r" not in "".join(d.log), "the log stays clean too")
 
 
 def empty_messages(d):
     edits, (code, _) = fed(d, [], b"")
     ok(code in "ac" and "dmarc=pass" not in words(ours(edits)), "no header, no body: judged, and no pass")
-    with Client(d.socket) as c:
-        c.negotiate()
-        c.connect("192.0.2.1")
-        c.envelope("news@garden.example")
-        edits, (code, _) = c.eom()
-        ok(code in "acty", "end of message without header and body: %s" % code)
-    with Client(d.socket) as c:
-        c.negotiate()
-        c.connect("192.0.2.1")
-        c.send("E")
-        try:
-            ok(c.answer()[0] in "acrty", "end of message without anything: an answer")
-        except Gone:
-            ok(True, "end of message without anything: the session ends")
+    for what, steps in [("nothing but an envelope", lambda c: c.envelope("news@garden.example")), ("nothing at all", lambda c: None)]:
+        with Client(d.socket, timeout=2) as c:
+            c.negotiate()
+            c.connect("192.0.2.1")
+            steps(c)
+            try:
+                code = c.eom()[1][0]
+                ok(code in "acrty", "end of message after %s: an answer" % what)
+            except (Gone, TimeoutError):
+                ok(True, "end of message after %s: libmilter does not take it" % what)
     works(d, "messages without anything")
 
 
@@ -193,8 +193,8 @@ def many_fields(d):
     ok("dmarc=pass" not in words(ours(edits)), "what was not kept is not vouched for")
     forged = [("From", " news@garden.example")] + [("Authentication-Results", " mx.here.example; spf=pass")] * 30000
     edits, (code, _) = fed(d, forged)
-    after = applied(forged[:1] + forged[-1:] * 30000, edits)
-    ok(code in "ac" and len(after) == 2, "30,000 forged fields go")
+    gone = [e[1:] for e in edits if e[0] == "m"]
+    ok(code in "ac" and gone == [(k, "Authentication-Results", "") for k in range(30000, 0, -1)], "30,000 forged fields go")
     works(d, "many fields")
 
 
@@ -223,7 +223,10 @@ def big_body(d):
     peak = d.status(pid, "VmHWM")
     diag("50 MB: %.1f s, VmHWM %d kB before, %d kB after" % (time.monotonic() - begin, before, peak))
     ok(code in "ac" and "dkim=fail" in words(ours(edits)), "50 MB of body that was not signed: dkim=fail")
-    ok(peak - before < 10000, "the body is not kept")
+    if d.sanitized(pid):
+        tap.skip("the body is not kept", "a sanitizer keeps memory")
+    else:
+        ok(peak - before < 10000, "the body is not kept")
     works(d, "a body of 50 MB")
 
 

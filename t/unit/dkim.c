@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "libauth/dkim/dkim.h"
-#include "libauth/dkim/signature.h"
+#include "libauth/sig/signature.h"
 
 /* ---- Signature fields ---- */
 
@@ -210,6 +210,22 @@ static void parsed_data(void **state)
     assert_null(am_signature_key_name(a, AM_STR("d=example.org")).p);
     assert_null(am_signature_key_name(a, AM_STR("d=example.org; s=x; s=x")).p);
     am_arena_free(a);
+}
+
+/* Without memory nothing is well formed. */
+static void parse_without_memory(void **state)
+{
+    (void)state;
+    unsigned good = 0, bad = 0;
+    for (size_t cap = 1; cap < 8000; cap += 7) {
+        am_arena *a = am_arena_new(cap);
+        am_signature s = am_signature_parse(a, AM_SIG_DKIM, AM_STR(V "i=x@example.org; " REST));
+        assert_true(!s.fault == !am_arena_failed(a));
+        good += !s.fault;
+        bad += s.fault && s.fault->result == AM_TEMPERROR;
+        am_arena_free(a);
+    }
+    assert_true(good > 0 && bad > 10);
 }
 
 /* ARC's two kinds (RFC 8617 4.1.2, 4.1.3). */
@@ -549,7 +565,7 @@ static void verdicts(void **state)
             .record = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=; n=%.0s"},
         {.name = "wrong type, ed25519",
             .result = AM_PERMERROR,
-            .reason = "malformed key",
+            .reason = "key type does not match the algorithm",
             .key = &ed,
             .record = "p=%s"},
         {.name = "malformed",
@@ -726,6 +742,32 @@ static void order_and_limit(void **state)
     done(&r);
 }
 
+/* A header that is nothing but signatures, within the memory of a message. */
+static void heap_of_signatures(void **state)
+{
+    (void)state;
+    enum { FIELDS = 9000, MEMORY = 64 << 20 };
+    run r = {.arena = am_arena_new(MEMORY)};
+    r.header.arena = r.arena;
+    char raw[900] =
+        "DKIM-Signature: v=1; a=rsa-sha256; d=a.example; s=s; h=from; bh=" BH "; b=AAAA";
+    size_t n = strlen(raw);
+    for (int i = 0; i < 80; i++)
+        n += (size_t)snprintf(raw + n, sizeof raw - n, ";x%d=", i);
+    for (int i = 0; i < FIELDS; i++)
+        am_header_add_raw(&r.header, am_str_n(raw, n));
+    am_dkim_options o = {0};
+    check(&r, NULL, 0, &o, (am_str){NULL, 0}, AM_STR(""));
+    want_int("n", r.n, FIELDS);
+    want_int("skipped", am_dkim_skipped(r.dkim), FIELDS - 10);
+    want_str("first", am_str_of(r.verdict[0].reason), "no key record");
+    want_str("last", am_str_of(r.verdict[FIELDS - 1].reason), "not evaluated");
+    want_int("last", r.verdict[FIELDS - 1].result, AM_NEUTRAL);
+    want_int("last", r.verdict[FIELDS - 1].field, FIELDS - 1);
+    assert_null(r.verdict[FIELDS - 1].domain.p);
+    done(&r);
+}
+
 /* Two signatures, each with its own l= and canonicalisation; each covers the other's field. */
 static void several_signatures(void **state)
 {
@@ -851,12 +893,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parse_table),
         cmocka_unit_test(parsed_data),
+        cmocka_unit_test(parse_without_memory),
         cmocka_unit_test(parse_arc),
         cmocka_unit_test(times),
         cmocka_unit_test(verdicts),
         cmocka_unit_test(verdict_members),
         cmocka_unit_test(no_signature),
         cmocka_unit_test(order_and_limit),
+        cmocka_unit_test(heap_of_signatures),
         cmocka_unit_test(several_signatures),
         cmocka_unit_test(incomplete_header),
         cmocka_unit_test(without_memory),

@@ -151,6 +151,12 @@ static void zone_errors(void **state)
         {"$INCLUDE other.zone\n", ":1: $INCLUDE is not supported"},
         {"$ORIGIN example.org\n", ":1: $ORIGIN wants a name with a final dot"},
         {"example.org. CH TXT x\n", ":1: the class of a record must be IN"},
+        {"$GENERATE 1-2 a$ A 192.0.2.$\n", ":1: "},
+        {"a. TXT \"not ended\n", ":1: a quoted string does not end"},
+        {"a. TXT \"ended\" \"not\nb. TXT \"x\"\n", ":1: a quoted string does not end"},
+        {"a. MX 10\n", ":1: "},
+        {"a. CNAME\n", ":1: "},
+        {"a..b. A 192.0.2.1\n", ":1: "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         am_error why = {""};
@@ -163,6 +169,56 @@ static void zone_errors(void **state)
     const char *nowhere = "/nonexistent/zone";
     assert_null(am_dns_zonefiles(&nowhere, 1, &why));
     want_str("no file", am_str_of(why.text), "/nonexistent/zone: No such file or directory");
+    const char *folder = "/";
+    assert_null(am_dns_zonefiles(&folder, 1, &why));
+    want_str("a folder", am_str_of(why.text), "/: Is a directory");
+}
+
+/* Forms of files: CRLF, no line end at the end, empty, long lines, strings too long. */
+static void zone_forms(void **state)
+{
+    (void)state;
+    char string[301], text[30000], want[30000] = "";
+    memset(string, 'x', 300);
+    string[300] = '\0';
+    snprintf(text, sizeof text, "a. TXT \"%s\"\n", string);
+    const char *p = text;
+    am_error why;
+    am_dns *d = open_zones(&p, 1, &why);
+    assert_null(d); /* a string has 255 octets at the most */
+
+    strcpy(text, "a. TXT");
+    string[250] = '\0';
+    for (int i = 0; i < 100; i++) {
+        strcat(text, " \"");
+        strcat(text, string);
+        strcat(text, "\"");
+        strcat(want, string);
+    }
+    const struct {
+        const char *text, *want;
+    } cases[] = {
+        {"a. TXT one\r\na. TXT two\r\n", "one | two"},
+        {"a. TXT one", "one"},
+        {"a. TXT \"\\\";\" ; \"\n", "\";"},
+        {"$ORIGIN a. ; here\n@ TXT one", "one"},
+        {"", "no such name"},
+        {"; nothing\n\n", "no such name"},
+        {"a. 1h TXT (\n one ; and\n two\n)\n", "onetwo"},
+        {text, want},
+    };
+    am_arena *a = am_arena_new(0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        why.text[0] = '\0';
+        d = open_zones(&cases[i].text, 1, &why);
+        want_str(cases[i].text, am_str_of(why.text), "");
+        am_dns_session *s = am_dns_begin(d, a, NULL, NULL);
+        const am_dns_answer *x = am_dns_wait(s, "t", "t", AM_STR("a"), AM_DNS_TXT);
+        want_str(cases[i].text, am_dns_answer_text(a, x, AM_DNS_TXT), cases[i].want);
+        am_dns_end(s);
+        am_dns_free(d);
+    }
+    am_arena_free(a);
 }
 
 static void session_limits_and_trace(void **state)
@@ -195,6 +251,40 @@ static void session_limits_and_trace(void **state)
     want_int("sent", n.sent, 0);
     am_dns_end(s);
     am_dns_end(NULL);
+    am_arena_free(a);
+    am_dns_free(d);
+}
+
+/* Questions started early have a bound of their own. */
+static void early_questions_do_not_count(void **state)
+{
+    (void)state;
+    const char *text = other_zone;
+    am_error why;
+    am_dns *d = open_zones(&text, 1, &why);
+    am_arena *a = am_arena_new(0);
+    am_dns_session *s = am_dns_begin(d, a, &(am_dns_limits){.questions = 2}, NULL);
+    static const char *const early[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++)
+        am_dns_start(s, am_str_of(early[i]), AM_DNS_A);
+    want_int("started", am_dns_count(d).questions, 2);
+    assert_non_null(am_dns_peek(s, AM_STR("b"), AM_DNS_A));
+    assert_null(am_dns_peek(s, AM_STR("c"), AM_DNS_A));
+    static const struct {
+        const char *name;
+        am_dns_status want;
+    } cases[] = {
+        {"mail.example.net", AM_DNS_DATA},
+        {"a", AM_DNS_NXDOMAIN},
+        {"a", AM_DNS_NXDOMAIN},
+        {"b", AM_DNS_TEMPFAIL},
+        {"c", AM_DNS_TEMPFAIL},
+        {"mail.example.net", AM_DNS_DATA},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        want_int(cases[i].name,
+            am_dns_wait(s, "t", "t", am_str_of(cases[i].name), AM_DNS_A)->status, cases[i].want);
+    am_dns_end(s);
     am_arena_free(a);
     am_dns_free(d);
 }
@@ -267,7 +357,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(zone_answers),
         cmocka_unit_test(zone_errors),
+        cmocka_unit_test(zone_forms),
         cmocka_unit_test(session_limits_and_trace),
+        cmocka_unit_test(early_questions_do_not_count),
         cmocka_unit_test(parsed_lives_with_the_answer),
         cmocka_unit_test(session_without_memory),
     };

@@ -8,6 +8,8 @@
 #include "libauth/sig/key.h"
 #include "libauth/sig/verify.h"
 
+#include <pthread.h>
+
 static void collect(void *to, const void *p, size_t n)
 {
     assert_true(n > 0);
@@ -531,6 +533,18 @@ static void rsa_der_is_read_strictly(void **state)
         want_int(cases[i].what, key != NULL, false);
         want_int(cases[i].what, bits, 0);
     }
+    /* Junk behind the key: of either shape, and within the bit string. */
+    am_str pkcs1 = am_str_cut(der, 22, der.n);
+    key = am_key_rsa_decode(pkcs1, &bits);
+    assert_non_null(key);
+    EVP_PKEY_free(key);
+    unsigned char *longer = am_arena_alloc(a, der.n + 1);
+    memcpy(longer, der.p, der.n);
+    longer[der.n] = 0x05;
+    assert_null(am_key_rsa_decode(am_str_n(longer + 22, pkcs1.n + 1), &bits));
+    assert_null(am_key_rsa_decode(am_str_n(longer, der.n + 1), &bits));
+    longer[2]++, longer[20]++;
+    assert_null(am_key_rsa_decode(am_str_n(longer, der.n + 1), &bits));
     for (size_t n = 0; n < der.n; n++) { /* every cut */
         void *copy = am_arena_copy(a, der.p, n);
         assert_null(am_key_rsa_decode(am_str_n(copy, n), &bits));
@@ -674,6 +688,60 @@ static void verify_table(void **state)
     am_arena_free(a);
 }
 
+/* ---- Keys are kept with an answer of the DNS, and used by whoever needs them. ---- */
+
+typedef struct work {
+    const am_key *key;
+    const unsigned char *digest;
+    am_str good;
+    unsigned wrong;
+} work;
+
+static void *verify_often(void *arg)
+{
+    work *w = arg;
+    for (int i = 0; i < 40; i++) {
+        unsigned char other[32] = {(unsigned char)i};
+        w->wrong += am_verify_digest(w->key, w->digest, w->good) != AM_VERIFY_GOOD;
+        w->wrong += am_verify_digest(w->key, other, w->good) != AM_VERIFY_BAD;
+    }
+    return NULL;
+}
+
+static void one_key_many_threads(void **state)
+{
+    (void)state;
+    am_arena *a = am_arena_new(0);
+    EVP_PKEY *private_key[] = {rsa_key(1024), ed25519_key()};
+    for (int k = 0; k < 2; k++) {
+        EVP_MD_CTX *c = EVP_MD_CTX_new();
+        unsigned char digest[32], sig[128], raw[32];
+        size_t n = sizeof sig, raw_n = sizeof raw;
+        am_key key = {.type = k ? AM_KEY_ED25519 : AM_KEY_RSA};
+        EVP_Digest("data", 4, digest, NULL, EVP_sha256(), NULL);
+        EVP_DigestSignInit(c, NULL, k ? NULL : EVP_sha256(), NULL, private_key[k]);
+        EVP_DigestSign(c, sig, &n, k ? digest : (const unsigned char *)"data", k ? 32 : 4);
+        EVP_MD_CTX_free(c);
+        if (k && EVP_PKEY_get_raw_public_key(private_key[k], raw, &raw_n) == 1)
+            key.pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, raw, raw_n);
+        else if (!k)
+            key.pkey = am_key_rsa_decode(spki_der(a, private_key[k]), &key.bits);
+        pthread_t thread[4];
+        work w[4];
+        for (int i = 0; i < 4; i++) {
+            w[i] = (work){&key, digest, am_str_n(sig, n), 0};
+            assert_int_equal(pthread_create(&thread[i], NULL, verify_often, &w[i]), 0);
+        }
+        for (int i = 0; i < 4; i++) {
+            pthread_join(thread[i], NULL);
+            want_int("wrong", w[i].wrong, 0);
+        }
+        EVP_PKEY_free(key.pkey);
+        EVP_PKEY_free(private_key[k]);
+    }
+    am_arena_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -696,6 +764,7 @@ int main(void)
         cmocka_unit_test(rsa_huge),
         cmocka_unit_test(rsa_shapes),
         cmocka_unit_test(verify_table),
+        cmocka_unit_test(one_key_many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
  * reads its value. Waits: never. Memory: the caller's arena, and ranges into the
  * caller's text. Callers: dkim, arc.
  */
-#include "libauth/dkim/signature.h"
+#include "libauth/sig/signature.h"
 #include "libauth/base/base64.h"
 #include "libauth/base/domain.h"
 #include "libauth/base/lex.h"
@@ -238,7 +238,7 @@ static const struct {
     {"d", EVERY, EVERY, read_d},
     {"s", EVERY, EVERY, read_s},
     {"c", DKIM | AMS, 0, read_c},
-    {"q", EVERY, 0, read_q},
+    {"q", DKIM | AMS, 0, read_q},
     {"h", DKIM | AMS, DKIM | AMS, read_h},
     {"bh", DKIM | AMS, DKIM | AMS, read_bh},
     {"b", EVERY, EVERY, read_b},

@@ -1,7 +1,7 @@
 /* Signature fields as plain data: DKIM-Signature (RFC 6376 3.5), and ARC's two of the
  * same kind (RFC 8617 4.1.2, 4.1.3). Every rule that needs neither the DNS nor the body. */
-#ifndef AM_DKIM_SIGNATURE_H
-#define AM_DKIM_SIGNATURE_H
+#ifndef AM_SIG_SIGNATURE_H
+#define AM_SIG_SIGNATURE_H
 
 #include "libauth/base/result.h"
 #include "libauth/base/taglist.h"

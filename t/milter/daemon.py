@@ -1,0 +1,398 @@
+#!/usr/bin/python3
+"""authmilld: options, start, reload, death of a worker, end."""
+
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from milterclient import Client, Daemon, Gone, session  # noqa: E402
+import tap  # noqa: E402
+from tap import build, is_, like, ok  # noqa: E402
+
+AUTHMILLD = build("authmilld")
+MESSAGE = b"From: a@example.org\r\nSubject: one\r\n\r\nHello.\r\n"
+ZONE = "$ORIGIN .\n$TTL 60\nexample.org. TXT \"v=spf1 ip4:192.0.2.0/24 -all\"\n"
+CONF = """authserv-id = "%s"
+log { to = stderr level = debug }
+dns { zones = {"{dir}/zone"} }
+"""
+
+
+def conf(name="one.example", more=""):
+    return CONF % name + more
+
+
+class Checked(Daemon):
+    """One that must end well, whatever the test has done to it; `killed`: but for this."""
+
+    killed = False
+
+    def __exit__(self, *e):
+        super().__exit__(*e)
+        noise = [line for line in self.log if "anitizer" in line or "runtime error" in line]
+        if not self.killed and (self.process.returncode or noise):
+            ok(False, "authmilld ended with status %d" % self.process.returncode)
+            tap.diag("".join(self.log))
+
+
+def daemon(text=None, **named):
+    return Checked(text or conf(), files={"zone": ZONE}, program=AUTHMILLD, **named)
+
+
+def run(*args):
+    p = subprocess.run([AUTHMILLD, *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+
+def until(good, seconds=10):
+    end = time.monotonic() + seconds
+    while not good():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def id_of(edits):
+    """The authserv-id that was inserted."""
+    return [e[3].split(";")[0].strip() for e in edits if e[0] == "i"]
+
+
+def judged_as(d, name, what):
+    edits, verdict = session(d.socket, MESSAGE, "192.0.2.1", "mx.example.org", "a@example.org")
+    is_((id_of(edits), verdict[0]), ([name], "a"), what)
+
+
+def options():
+    status, out, _ = run("--version")
+    is_(status, 0, "--version")
+    like(out, r"^authmilld [0-9.]+\n$", "--version prints it")
+    status, out, _ = run("--help")
+    is_(status, 0, "--help")
+    like(out, "usage: authmilld", "--help prints it")
+    is_(run("--nonsense")[0], 64, "an unknown option is wrong usage")
+    is_(run("-t", "operand")[0], 64, "so is an operand")
+
+
+def checks():
+    with tempfile.TemporaryDirectory(prefix="authmill-t.") as here:
+        file = os.path.join(here, "a.conf")
+        for text, want, error in (
+                ("", 0, "^$"),
+                ("dmarc { enforce = yes }\n", 0, "^$"),
+                ("# x\nsokcet = x\n", 78, r"a\.conf:2: unknown option .sokcet.; did you mean"),
+                ("dkim {\n engine = x\n}\n", 78, r"a\.conf:2: dkim\.engine: .x. is not right; wanted: "),
+                ("dns { zones = {/nowhere/z} }\n", 78, r"a\.conf: dns\.zones: .*/nowhere/z"),
+                ("dmarc { org-domain = psl psl = /nowhere/p }\n", 78, r"dmarc\.psl: ")):
+            with open(file, "w") as f:
+                f.write(text)
+            status, out, err = run("-t", "-c", file)
+            is_((status, out), (want, ""), "-t of %r" % text)
+            like(err, error, "and what it says")
+            ok(err.count("\n") <= 1, "in one line")
+    status, _, err = run("-c", "/nowhere/a.conf")
+    is_(status, 78, "no such file")
+    like(err, "/nowhere/a.conf: No such file", "is said")
+
+
+def starts():
+    with daemon(conf(more='pid-file = "{dir}/pid"\n')) as d:
+        path = d.socket[5:]
+        judged_as(d, "one.example", "it serves")
+        is_(stat.S_IMODE(os.stat(path).st_mode), 0o660, "mode of the socket")
+        is_(int(open(d.dir + "/pid").read()), d.process.pid, "pid file")
+        workers = d.workers()
+        is_(len(workers), 1, "one worker")
+        is_(os.getpgid(workers[0]), workers[0], "in a process group of its own")
+        if os.geteuid() == 0:
+            ok(d.status(workers[0], "Uid") != 0, "which is not root")
+        else:
+            tap.skip("which is not root", "the test does not run as root")
+        status, _, err = run("-c", d.conf)
+        is_(status, 69, "a second one on the same socket does not start")
+        like(err, "another process answers there", "and says why")
+        judged_as(d, "one.example", "the first one does not mind")
+        d.process.terminate()
+        is_(d.process.wait(10), 0, "SIGTERM")
+        ok(not os.path.exists(path), "the socket is gone")
+        ok(not os.path.exists(d.dir + "/pid"), "so is the pid file")
+
+
+def sockets_in_the_way():
+    with tempfile.TemporaryDirectory(prefix="authmill-t.") as here:
+        path = here + "/sock"
+        with open(path, "w"):
+            pass
+        with open(here + "/c", "w") as f:
+            f.write('socket = "unix:%s"\nlog { to = stderr }\n' % path)
+        status, _, err = run("-c", here + "/c")
+        is_(status, 69, "a plain file in the place of the socket")
+        like(err, "a file that is no socket", "is left alone")
+        os.unlink(path)
+        s = socket.socket(socket.AF_UNIX)
+        s.bind(path)
+        s.close()
+        with Daemon(conf().replace('dns { zones = {"{dir}/zone"} }', "") +
+                    'socket-mode = 0600\nsocket = "unix:%s"\n' % path, spec="unix:" + path,
+                    program=AUTHMILLD) as d:
+            ok(d.answers(), "a socket that nobody answers on is replaced")
+            is_(stat.S_IMODE(os.stat(path).st_mode), 0o600, "its mode is as configured")
+            os.unlink(path)
+            other = socket.socket(socket.AF_UNIX)
+            other.bind(path)
+            d.process.terminate()
+            d.process.wait(10)
+            ok(os.path.exists(path), "at the end a socket that is somebody else's stays")
+            other.close()
+
+
+def reloads():
+    with daemon(conf(more='pid-file = "{dir}/pid"\n')) as d:
+        old = d.workers()[0]
+        with Client(d.socket) as c:
+            c.negotiate()
+            c.connect("192.0.2.1")
+            c.helo("mx.example.org")
+            d.write(conf("two.example"))
+            d.process.send_signal(signal.SIGHUP)
+            ok(d.logged("reloaded"), "SIGHUP")
+            judged_as(d, "two.example", "new sessions have the new configuration")
+            ok(old in d.workers(), "the old worker is still there")
+            for i in range(2):
+                edits, verdict = c.message(MESSAGE, "a@example.org")
+                is_((id_of(edits), verdict[0]), (["one.example"], "a"),
+                    "an open session keeps the old one, message %d" % (i + 1))
+            c.quit()
+        ok(until(lambda: old not in d.workers()), "then the old worker goes")
+        is_(len(d.workers()), 1, "one worker is left")
+        ok(not d.logged("died", 0), "nobody died")
+        d.process.terminate()
+        d.process.wait(10)
+        ok(not os.path.exists(d.dir + "/pid"), "the pid file that the first configuration named goes")
+
+
+def refuses_to_reload():
+    with daemon() as d:
+        before = d.workers()
+        d.write(conf("two.example", "dmarc {\n enforce = perhaps\n}\n"))
+        d.process.send_signal(signal.SIGHUP)
+        line = d.logged("nothing is changed") or ""
+        like(line, r"authmill\.conf:\d+: dmarc\.enforce: .perhaps. is not right", "a bad file is named")
+        is_(d.workers(), before, "the worker stays")
+        judged_as(d, "one.example", "with its configuration")
+        d.write(conf("three.example", 'socket = "unix:{dir}/other"\n'))
+        d.process.send_signal(signal.SIGHUP)
+        ok(d.logged("need a restart"), "another socket needs a restart, it says")
+        judged_as(d, "three.example", "everything else is taken")
+
+
+def many_reloads():
+    """While MTAs come and go: nobody is turned away."""
+    with daemon() as d:
+        bad = 0
+        for i in range(12):
+            if i % 4 == 3:
+                d.log.clear()
+                d.process.send_signal(signal.SIGHUP)
+            try:
+                with Client(d.socket, 10) as c:
+                    c.negotiate()
+                    c.connect("192.0.2.1")
+                    bad += c.message(MESSAGE, "a@example.org")[1][0] != "a"
+            except (OSError, Gone):
+                bad += 1
+            if i % 4 == 3:
+                d.logged("reloaded", 10)
+        is_(bad, 0, "sessions over three reloads")
+
+
+def worker_dies():
+    with daemon() as d:
+        for n, sig in enumerate((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)):
+            old = d.workers()
+            os.kill(old[0], sig)
+            with Client(d.socket, 20) as c: # the socket is there all the time
+                c.negotiate()
+                c.connect("192.0.2.1")
+                is_(c.message(MESSAGE, "a@example.org")[1][0], "a", "the next message, death %d" % n)
+                c.quit()
+            ok(d.workers() != old, "by another worker")
+        ok(d.logged("died of signal 9"), "it is logged")
+        is_(d.process.poll(), None, "the supervisor is the same")
+
+
+def drains():
+    with daemon() as d:
+        path = d.socket[5:]
+        with Client(d.socket) as c:
+            c.negotiate()
+            c.connect("192.0.2.1")
+            d.process.send_signal(signal.SIGTERM)
+            ok(until(lambda: not os.path.exists(path)), "SIGTERM: the socket goes first")
+            try:
+                Client(d.socket, 1)
+                ok(False, "no new sessions")
+            except OSError:
+                ok(True, "no new sessions")
+            time.sleep(1)
+            edits, verdict = c.message(MESSAGE, "a@example.org")
+            is_((id_of(edits), verdict[0]), (["one.example"], "a"), "an open session goes on")
+            is_(d.process.poll(), None, "it is waited for")
+            c.quit()
+        is_(d.process.wait(5), 0, "then authmilld ends")
+    with daemon(conf(more="drain = 1.5\n")) as d:
+        with Client(d.socket) as c:
+            c.negotiate()
+            c.connect("192.0.2.1")
+            start = time.monotonic()
+            d.process.send_signal(signal.SIGINT)
+            is_(d.process.wait(10), 0, "SIGINT is the same")
+            took = time.monotonic() - start
+            ok(1.4 < took < 4, "an idle session is cut off after the time for draining (%.1f s)" % took)
+    with daemon() as d:
+        with Client(d.socket) as c:
+            c.negotiate()
+            d.process.send_signal(signal.SIGTERM)
+            ok(d.logged("stopping"), "stopping")
+            start = time.monotonic()
+            d.process.send_signal(signal.SIGTERM)
+            d.process.wait(10)
+            ok(time.monotonic() - start < 3, "a second SIGTERM does not wait")
+
+
+def in_the_background():
+    with daemon() as d:
+        d.process.terminate()
+        d.process.wait(10)
+        pid_file = d.dir + "/second.pid"
+        status, out, err = run("-d", "-c", d.conf, "-p", pid_file)
+        is_((status, out), (0, ""), "-d")
+        ok(d.answers(), "serves when the command has ended")
+        pid = int(open(pid_file).read())
+        is_(os.getsid(pid), pid, "in a session of its own")
+        os.kill(pid, signal.SIGTERM)
+        ok(until(lambda: not os.path.exists(pid_file)), "SIGTERM ends it")
+        d.write(conf() + 'socket = "unix:/nowhere/at/all"\n')
+        status, _, err = run("-d", "-c", d.conf)
+        is_(status, 69, "-d that cannot start says so")
+        like(err, "socket unix:/nowhere/at/all: ", "and why")
+
+
+def supervisor_dies():
+    with daemon() as d:
+        worker = d.workers()[0]
+        d.killed = True
+        d.process.kill()
+        d.process.wait(5)
+
+        def gone():
+            try:
+                os.kill(worker, 0)
+                with open("/proc/%d/stat" % worker) as f:
+                    return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+            except OSError:
+                return True
+        ok(until(gone), "the worker goes when the supervisor was killed")
+        with Daemon(conf(), files={"zone": ZONE}, program=AUTHMILLD) as other:
+            other.process.terminate()
+            other.process.wait(10)
+            other.conf = d.conf
+            p = subprocess.Popen([AUTHMILLD, "-c", d.conf], stderr=subprocess.DEVNULL)
+            ok(until(d.answers), "the next one takes the socket that was left")
+            p.terminate()
+            is_(p.wait(10), 0, "and ends")
+
+
+def over_tcp():
+    with tempfile.TemporaryDirectory(prefix="authmill-t.") as here:
+        for kind, host in (("inet", "127.0.0.1"), ("inet6", "::1")):
+            with open(here + "/zone", "w") as f:
+                f.write(ZONE)
+            with open(here + "/c", "w") as f:
+                f.write((conf() + 'socket = "%s:0@%s"\n' % (kind, host)).replace("{dir}", here))
+            p = subprocess.Popen([AUTHMILLD, "-c", here + "/c"], stderr=subprocess.PIPE)
+            port = re.search(rb"listening on %s:(\d+)@" % kind.encode(), p.stderr.readline())
+            if not port and kind == "inet6":
+                tap.skip("inet6", "no IPv6 here")
+                p.wait(10)
+                continue
+            spec = "%s:%s@%s" % (kind, port.group(1).decode(), host)
+            best = 9
+            with Client(spec) as c:
+                c.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                c.negotiate()
+                c.connect("192.0.2.1")
+                for _ in range(5):
+                    start = time.monotonic()
+                    verdict = c.message(MESSAGE, "a@example.org")[1][0]
+                    best = min(best, time.monotonic() - start)
+            is_(verdict, "a", "over " + kind)
+            ok(best < 0.035, "Nagle does not wait (%.1f ms)" % (best * 1000))
+            p.terminate()
+            p.wait(10)
+            p.stderr.close()
+
+
+def inherited():
+    s = socket.socket(socket.AF_INET)
+    s.bind(("127.0.0.1", 0))
+    s.listen(5)
+    with tempfile.TemporaryDirectory(prefix="authmill-t.") as here:
+        with open(here + "/c", "w") as f:
+            f.write('socket = "fd:%d"\nlog { to = stderr }\n' % s.fileno())
+        p = subprocess.Popen([AUTHMILLD, "-c", here + "/c"], pass_fds=[s.fileno()],
+                             stderr=subprocess.DEVNULL)
+        with Client("inet:%d@127.0.0.1" % s.getsockname()[1]) as c:
+            is_(c.negotiate()[0], "O", "fd:N serves")
+            c.quit()
+        p.terminate()
+        is_(p.wait(20), 0, "and ends")
+        p = subprocess.Popen([AUTHMILLD, "-c", here + "/c"], pass_fds=[s.fileno()],
+                             stderr=subprocess.DEVNULL)
+        with Client("inet:%d@127.0.0.1" % s.getsockname()[1]) as c:
+            is_(c.negotiate()[0], "O", "the socket is as it was: another process serves it")
+            c.quit()
+        p.terminate()
+        p.wait(20)
+        s.close()
+        status, _, err = run("-c", here + "/c")
+        is_(status, 69, "fd:N that is not open")
+        like(err, "socket fd:", "is said")
+
+
+def bounded_sessions():
+    def another():
+        """A session, or None where it is refused."""
+        c = Client(d.socket)
+        try:
+            if c.negotiate()[0] == "O":
+                return c
+        except Gone:
+            pass
+        c.close()
+        return None
+
+    with daemon(conf(more="limits { sessions = 2 }\n")) as d:
+        open_ones = []
+        ok(until(lambda: open_ones.append(another()) or open_ones[-1]), "one session")
+        ok(until(lambda: open_ones.append(another()) or open_ones[-1]), "two sessions")
+        ok(another() is None, "the third is refused")
+        ok(d.logged("limits.sessions"), "it is logged")
+        first = next(c for c in open_ones if c)
+        first.quit()
+        first.close()
+        ok(until(another), "until one has ended")
+        for c in open_ones:
+            if c:
+                c.close()
+
+
+tap.run(options, checks, starts, sockets_in_the_way, reloads, refuses_to_reload, many_reloads,
+        worker_dies, drains, in_the_background, supervisor_dies, over_tcp, inherited, bounded_sessions)

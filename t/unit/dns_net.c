@@ -1,0 +1,874 @@
+/* dns_net: the engine against a server that does what it likes. Loopback only. */
+#include "t/unit/dns_server.h"
+
+#include "libauth/dns/engine.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum { A = 1, NS = 2, CNAME = 5, PTR = 12, MX = 15, TXT = 16, AAAA = 28 };
+enum { FORMERR = 1, SERVFAIL = 2, NXDOMAIN = 3, NOTIMP = 4, REFUSED = 5 };
+
+static bool has_edns(const query *q)
+{
+    return q->p[11] == 1 && q->n == q->question_end + 11;
+}
+
+static void send_txt(const query *q, const char *text)
+{
+    reply *r = begin_reply(q, 0);
+    put_txt(r, NULL, 300, text);
+    send_reply(q, r);
+}
+
+/* ---- Answers of all kinds, one name each ---- */
+
+static void data(const query *q)
+{
+    reply *r = begin_reply(q, AD);
+    put_rr(r, 6, NULL, TXT, 300, "\3one\0\3two", 9);
+    put_rr(r, 6, NULL, TXT, 200, "\5three", 6);
+    send_reply(q, r);
+}
+
+static void addresses(const query *q)
+{
+    reply *r = begin_reply(q, 0);
+    if (q->type == A)
+        put_rr(r, 6, NULL, A, 0x80000001, "\300\0\2\1", 4);
+    else
+        put_rr(r, 6, NULL, AAAA, 9000000, "\40\1\15\270\0\0\0\0\0\0\0\0\0\0\0\1", 16);
+    send_reply(q, r);
+}
+
+static void hosts(const query *q)
+{
+    reply *r = begin_reply(q, 0);
+    if (q->type == PTR) {
+        put_host(r, 6, NULL, PTR, 5, "Mail.Example.ORG");
+    } else {
+        put_rr(r, 6, NULL, MX, 60, "\0\12\5mail2\xc0\x0c", 10);
+        put_rr(r, 6, NULL, MX, 60, "\0\0\0", 3);
+    }
+    send_reply(q, r);
+}
+
+static void nodata(const query *q)
+{
+    reply *r = begin_reply(q, 0);
+    put_soa(r, "test", 200, 100);
+    send_reply(q, r);
+}
+
+static void nodata_bare(const query *q)
+{
+    send_reply(q, begin_reply(q, 0));
+}
+
+static void nxdomain(const query *q)
+{
+    reply *r = begin_reply(q, NXDOMAIN);
+    put_soa(r, "test", 86400, 86400);
+    send_reply(q, r);
+}
+
+static void servfail(const query *q)
+{
+    send_reply(q, begin_reply(q, SERVFAIL));
+}
+
+static void refused(const query *q)
+{
+    send_reply(q, begin_reply(q, REFUSED));
+}
+
+static void referral(const query *q)
+{
+    reply *r = begin_reply(q, 0);
+    put_host(r, 8, "test", NS, 300, "ns.test");
+    send_reply(q, r);
+}
+
+static void malformed(const query *q)
+{
+    reply *r = begin_reply(q, 0);
+    put_rr(r, 6, NULL, TXT, 300, "\5abc", 4);
+    send_reply(q, r);
+}
+
+/* CNAMEs in the packet, the last first; the end is there too. */
+static void alias(const query *q)
+{
+    reply *r = begin_reply(q, 0);
+    put_txt(r, "end.test", 300, "by two links");
+    put_host(r, 6, "middle.test", CNAME, 50, "END.test");
+    put_host(r, 6, NULL, CNAME, 400, "Middle.Test");
+    put_txt(r, "other.test", 1, "not asked for");
+    send_reply(q, r);
+}
+
+static void alias_nxdomain(const query *q)
+{
+    reply *r = begin_reply(q, NXDOMAIN);
+    put_host(r, 6, NULL, CNAME, 10, "gone.test");
+    put_soa(r, "test", 30, 30);
+    send_reply(q, r);
+}
+
+/* The end is not in the packet: to be asked for. */
+static void alias_out(const query *q)
+{
+    reply *r = begin_reply(q, AD);
+    put_host(r, 6, NULL, CNAME, 40, "data.test");
+    send_reply(q, r);
+}
+
+static void alias_loop(const query *q)
+{
+    reply *r = begin_reply(q, 0);
+    put_host(r, 6, NULL, CNAME, 40, "loop2.test");
+    put_host(r, 6, "loop2.test", CNAME, 40, "loop.test");
+    send_reply(q, r);
+}
+
+/* Each packet leads to another name, for ever. */
+static void alias_for_ever(const query *q)
+{
+    static int n;
+    char next[32];
+    snprintf(next, sizeof next, "x%d.for-ever.test", n++);
+    reply *r = begin_reply(q, 0);
+    put_host(r, 6, NULL, CNAME, 40, next);
+    send_reply(q, r);
+}
+
+static void wrong_id(const query *q)
+{
+    reply *r = begin_reply(q, 0);
+    r->p[0] ^= 0xff;
+    put_txt(r, NULL, 300, "forged");
+    send_reply(q, r);
+    send_txt(q, "true");
+}
+
+static void wrong_question(const query *q)
+{
+    query other = *q;
+    other.p[13] ^= 1;
+    send_txt(&other, "forged");
+    other = *q;
+    other.p[other.question_end - 3] = AAAA;
+    send_txt(&other, "forged");
+    other = *q;
+    other.p[other.question_end - 1] = 3; /* class CH */
+    send_txt(&other, "forged");
+    send_txt(q, "true");
+}
+
+static void no_reply(const query *q)
+{
+    reply *r = begin_reply(q, 0);
+    r->p[2] &= 0x7f;
+    put_txt(r, NULL, 300, "forged");
+    send_reply(q, r);
+    r = begin_reply(q, 0);
+    r->p[2] |= 0x20; /* opcode NOTIFY */
+    put_txt(r, NULL, 300, "forged");
+    send_reply(q, r);
+    send_txt(q, "true");
+}
+
+static void other_port(const query *q)
+{
+    query other = *q;
+    other.fd = socket(AF_INET, SOCK_DGRAM, 0);
+    send_txt(&other, "forged");
+    close(other.fd);
+    send_txt(q, "true");
+}
+
+static void garbage(const query *q)
+{
+    reply *r = begin_reply(q, 0);
+    r->n = 1;
+    send_reply(q, r);
+    r = begin_reply(q, 0);
+    r->n = 11;
+    send_reply(q, r);
+    r = begin_reply(q, 0);
+    r->n = q->question_end - 2;
+    send_reply(q, r);
+    r = begin_reply(q, 0);
+    r->p[5] = 2; /* two questions */
+    put_txt(r, NULL, 300, "forged");
+    send_reply(q, r);
+    send_txt(q, "true");
+}
+
+static void truncated(const query *q)
+{
+    reply *r = begin_reply(q, q->tcp ? 0 : TC);
+    uint8_t block[256];
+    memset(block, 'x', sizeof block);
+    block[0] = 255;
+    if (!q->tcp)
+        put_txt(r, NULL, 300, "not to be used");
+    for (int i = 0; q->tcp && i < 200; i++)
+        put_rr(r, 6, NULL, TXT, 300, block, sizeof block);
+    send_reply(q, r);
+}
+
+static void formerr(const query *q)
+{
+    if (has_edns(q))
+        send_reply(q, begin_reply(q, FORMERR));
+    else
+        send_txt(q, "without EDNS");
+}
+
+static void notimp_header_alone(const query *q)
+{
+    if (!has_edns(q)) {
+        send_txt(q, "without EDNS");
+        return;
+    }
+    reply *r = begin_reply(q, NOTIMP);
+    r->n = 12;
+    r->p[5] = 0;
+    send_reply(q, r);
+}
+
+static void badvers(const query *q)
+{
+    if (!has_edns(q)) {
+        send_txt(q, "without EDNS");
+        return;
+    }
+    reply *r = begin_reply(q, 0);
+    put(r, "\0\0\51\4\320\1\0\0\0\0\0", 11); /* OPT, extended RCODE 1: 16 */
+    r->p[11] = 1;
+    send_reply(q, r);
+}
+
+static const struct row {
+    const char *name;
+    void (*answer)(const query *q);
+    unsigned type;
+    const char *want;
+    uint32_t want_ttl;
+    bool want_secure;
+} rows[] = {
+    {"data.test", data, TXT, "onetwo | three", 200, true},
+    {"addresses.test", addresses, A, "192.0.2.1", 0, false},
+    {"addresses.test", addresses, AAAA, "2001:db8::1", 86400, false},
+    {"hosts.test", hosts, MX, "10 mail2.hosts.test | 0 .", 60, false},
+    {"hosts.test", hosts, PTR, "mail.example.org", 5, false},
+    {"nodata.test", nodata, TXT, "no data", 100, false},
+    {"nodata-bare.test", nodata_bare, TXT, "no data", 0, false},
+    {"nxdomain.test", nxdomain, TXT, "no such name", 900, false},
+    {"servfail.test", servfail, TXT, "temporary failure: SERVFAIL", 0, false},
+    {"refused.test", refused, TXT, "temporary failure: REFUSED", 0, false},
+    {"referral.test", referral, TXT, "temporary failure: referral", 0, false},
+    {"malformed.test", malformed, TXT, "temporary failure: malformed answer", 0, false},
+    {"alias.test", alias, TXT, "by two links", 50, false},
+    {"alias-nxdomain.test", alias_nxdomain, TXT, "no such name", 10, false},
+    {"alias-out.test", alias_out, TXT, "onetwo | three", 40, true},
+    {"loop.test", alias_loop, TXT, "temporary failure: CNAME chain too long", 0, false},
+    {"for-ever.test", alias_for_ever, TXT, "temporary failure: CNAME chain too long", 0, false},
+    {"wrong-id.test", wrong_id, TXT, "true", 300, false},
+    {"wrong-question.test", wrong_question, TXT, "true", 300, false},
+    {"no-reply.test", no_reply, TXT, "true", 300, false},
+    {"other-port.test", other_port, TXT, "true", 300, false},
+    {"garbage.test", garbage, TXT, "true", 300, false},
+};
+
+static void answer_rows(server *s, const query *q)
+{
+    (void)s;
+    const char *name = strstr(q->name, ".for-ever.test") ? "for-ever.test" : q->name;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(name, rows[i].name) == 0) {
+            rows[i].answer(q);
+            return;
+        }
+    send_reply(q, begin_reply(q, NXDOMAIN));
+}
+
+/* ---- One network, one session ---- */
+
+typedef struct net {
+    am_dns *dns;
+    am_arena *arena;
+    am_dns_session *session;
+} net;
+
+static net open_net(unsigned try_ms, unsigned wait_ms, const char *one, const char *two)
+{
+    const char *nameserver[] = {one, two};
+    am_error why = {""};
+    net n = {am_dns_network(
+                 &(am_dns_options){
+                     .nameserver = nameserver, .nameservers = two ? 2 : 1, .try_ms = try_ms},
+                 &why),
+        am_arena_new(0), NULL};
+    want_str("network", am_str_of(why.text), "");
+    n.session = am_dns_begin(n.dns, n.arena, &(am_dns_limits){.wait_ms = wait_ms}, NULL);
+    return n;
+}
+
+static const am_dns_answer *ask(net *n, const char *name, am_dns_type type)
+{
+    return am_dns_wait(n->session, "test", "1035", am_str_of(name), type);
+}
+
+static void want_answer(net *n, const char *name, am_dns_type type, const char *want)
+{
+    want_str(name, am_dns_answer_text(n->arena, ask(n, name, type), type), want);
+}
+
+/* The same network, asked by another message. */
+static void next_session(net *n)
+{
+    am_dns_end(n->session);
+    n->session = am_dns_begin(n->dns, n->arena, NULL, NULL);
+}
+
+static void close_net(net *n)
+{
+    am_dns_end(n->session);
+    am_dns_free(n->dns);
+    am_arena_free(n->arena);
+}
+
+static void all_kinds(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_rows, NULL);
+    net n = open_net(1000, 0, s->address, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        am_dns_start(n.session, am_str_of(rows[i].name), (am_dns_type)rows[i].type);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct row *r = &rows[i];
+        const am_dns_answer *x = ask(&n, r->name, (am_dns_type)r->type);
+        want_str(r->name, am_dns_answer_text(n.arena, x, (am_dns_type)r->type), r->want);
+        want_int(r->name, x->ttl, r->want_ttl);
+        want_int(r->name, x->secure, r->want_secure);
+    }
+    want_int("questions", am_dns_count(n.dns).questions, sizeof rows / sizeof *rows);
+    want_int("failed", am_dns_count(n.dns).failed, 6);
+    close_net(&n);
+    stop_server(s);
+}
+
+static void answer_edns(server *s, const query *q)
+{
+    ((void (*)(const query *))s->with)(q);
+}
+
+static void edns_is_given_up(void **state)
+{
+    (void)state;
+    void (*const cases[])(const query *) = {formerr, notimp_header_alone, badvers};
+    for (size_t i = 0; i < 3; i++) {
+        server *s = start_server(answer_edns, (void *)cases[i]);
+        net n = open_net(1000, 0, s->address, NULL);
+        want_answer(&n, "a.test", AM_DNS_TXT, "without EDNS");
+        want_answer(&n, "b.test", AM_DNS_TXT, "without EDNS");
+        want_int("the server's answer is remembered", atomic_load(&s->count), 3);
+        close_net(&n);
+        stop_server(s);
+    }
+}
+
+static void answer_truncated(server *s, const query *q)
+{
+    (void)s;
+    truncated(q);
+}
+
+static void truncated_then_tcp(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_truncated, NULL);
+    net n = open_net(2000, 0, s->address, NULL);
+    const am_dns_answer *x = ask(&n, "big.test", AM_DNS_TXT);
+    want_int("status", x->status, AM_DNS_DATA);
+    want_int("records", x->n, 200);
+    want_int("octets", x->rr[199].data.n, 255);
+    want_int("tcp", atomic_load(&s->tcp_count), 1);
+    close_net(&n);
+    stop_server(s);
+}
+
+/* ---- TCP that breaks ---- */
+
+static void answer_broken_tcp(server *s, const query *q)
+{
+    (void)s;
+    if (!q->tcp) {
+        truncated(q);
+    } else if (strcmp(q->name, "cut.test") == 0) {
+        assert(send(q->fd, "\1\0half", 6, MSG_NOSIGNAL) == 6);
+    } else if (strcmp(q->name, "empty.test") == 0) {
+        assert(send(q->fd, "\0\0", 2, MSG_NOSIGNAL) == 2);
+    } else if (strcmp(q->name, "tc.test") == 0) {
+        send_reply(q, begin_reply(q, TC));
+    } else {
+        reply *r = begin_reply(q, 0); /* octet by octet, the id wrong */
+        r->p[0] ^= 1;
+        send_reply(q, r);
+    }
+}
+
+static void tcp_breaks(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"cut.test", "temporary failure: connection broken"},
+        {"empty.test", "temporary failure: connection broken"},
+        {"tc.test", "temporary failure: malformed answer"},
+        {"id.test", "temporary failure: malformed answer"},
+    };
+    server *s = start_server(answer_broken_tcp, NULL);
+    net n = open_net(20, 0, s->address, NULL);
+    for (size_t i = 0; i < 4; i++)
+        want_answer(&n, cases[i][0], AM_DNS_TXT, cases[i][1]);
+    close_net(&n);
+    stop_server(s);
+}
+
+/* ---- Loss, lateness, dead servers ---- */
+
+static void answer_second(server *s, const query *q)
+{
+    (void)s;
+    if (q->nth > 0)
+        send_txt(q, "second try");
+}
+
+static void loss_is_retried(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_second, NULL);
+    net n = open_net(50, 0, s->address, NULL);
+    want_answer(&n, "a.test", AM_DNS_TXT, "second try");
+    want_int("tries", atomic_load(&s->count), 2);
+    want_int("sent", am_dns_count(n.dns).sent, 2);
+    close_net(&n);
+    stop_server(s);
+}
+
+/* The first query is answered when the second comes; the second never. */
+static void answer_late(server *s, const query *q)
+{
+    query *first = s->with;
+    if (q->nth == 0)
+        *first = *q;
+    else if (q->nth == 1)
+        send_txt(first, "late");
+}
+
+static void late_answer_counts(void **state)
+{
+    (void)state;
+    query first;
+    server *s = start_server(answer_late, &first);
+    net n = open_net(50, 0, s->address, NULL);
+    want_answer(&n, "a.test", AM_DNS_TXT, "late");
+    want_int("tries", atomic_load(&s->count), 2);
+    close_net(&n);
+    stop_server(s);
+}
+
+static void answer_never(server *s, const query *q)
+{
+    (void)s;
+    (void)q;
+}
+
+static void silence_ends(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_never, NULL);
+    net n = open_net(20, 0, s->address, NULL);
+    int64_t from = am_now();
+    want_answer(&n, "a.test", AM_DNS_TXT, "temporary failure: timeout");
+    int64_t took = am_now() - from;
+    assert_in_range(took, 290, 2000); /* 20 + 40 + 80 + 160 */
+    want_int("tries", atomic_load(&s->count), 4);
+    next_session(&n);
+    want_answer(&n, "a.test", AM_DNS_TXT, "temporary failure: timeout");
+    want_int("the failure is held", atomic_load(&s->count), 4);
+    close_net(&n);
+    stop_server(s);
+}
+
+static void deadline_is_kept(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_never, NULL);
+    net n = open_net(5000, 150, s->address, NULL);
+    int64_t from = am_now();
+    want_answer(&n, "a.test", AM_DNS_TXT, "temporary failure: timeout");
+    assert_in_range(am_now() - from, 149, 1500);
+    from = am_now();
+    want_answer(&n, "b.test", AM_DNS_TXT, "temporary failure: timeout");
+    want_answer(&n, "a.test", AM_DNS_TXT, "temporary failure: timeout");
+    assert_in_range(am_now() - from, 0, 100);
+    /* A question in flight does not hinder the end. */
+    am_dns_start(n.session, AM_STR("c.test"), AM_DNS_TXT);
+    assert_null(am_dns_peek(n.session, AM_STR("c.test"), AM_DNS_TXT));
+    close_net(&n);
+    stop_server(s);
+}
+
+static void answer_ok(server *s, const query *q)
+{
+    (void)s;
+    send_txt(q, "ok");
+}
+
+static void dead_servers_are_left(void **state)
+{
+    (void)state;
+    server *good = start_server(answer_ok, NULL), *silent = start_server(answer_never, NULL);
+    server *closed = start_server(answer_never, NULL);
+    char closed_address[32];
+    strcpy(closed_address, closed->address);
+    stop_server(closed);
+
+    net n = open_net(3000, 0, closed_address, good->address);
+    int64_t from = am_now();
+    want_answer(&n, "a.test", AM_DNS_TXT, "ok");
+    assert_in_range(am_now() - from, 0, 1000); /* a closed port shows at once */
+    close_net(&n);
+
+    n = open_net(60, 0, silent->address, good->address);
+    char name[] = "a.test";
+    for (; name[0] < 'k'; name[0]++)
+        want_answer(&n, name, AM_DNS_TXT, "ok");
+    want_int("after three misses the first is left out", atomic_load(&silent->count), 3);
+    close_net(&n);
+
+    n = open_net(20, 0, closed_address, NULL);
+    want_answer(&n, "a.test", AM_DNS_TXT, "temporary failure: connection refused");
+    close_net(&n);
+    stop_server(good);
+    stop_server(silent);
+}
+
+static void answer_servfail(server *s, const query *q)
+{
+    (void)s;
+    servfail(q);
+}
+
+static void another_server_may_know(void **state)
+{
+    (void)state;
+    server *bad = start_server(answer_servfail, NULL), *good = start_server(answer_ok, NULL);
+    net n = open_net(3000, 0, bad->address, good->address);
+    int64_t from = am_now();
+    want_answer(&n, "a.test", AM_DNS_TXT, "ok");
+    assert_in_range(am_now() - from, 0, 1000);
+    close_net(&n);
+    stop_server(bad);
+    stop_server(good);
+}
+
+/* ---- Many at once ---- */
+
+static void answer_slowly(server *s, const query *q)
+{
+    (void)s;
+    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    send_txt(q, "slow");
+}
+
+static void *ask_in_thread(void *dns)
+{
+    am_arena *a = am_arena_new(0);
+    am_dns_session *s = am_dns_begin(dns, a, NULL, NULL);
+    const am_dns_answer *x = am_dns_wait(s, "t", "t", AM_STR("Same.Test"), AM_DNS_TXT);
+    bool good = x->status == AM_DNS_DATA && am_str_is(x->rr[0].data, "slow");
+    am_dns_end(s);
+    am_arena_free(a);
+    return good ? dns : NULL;
+}
+
+static void one_question_for_all(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_slowly, NULL);
+    net n = open_net(5000, 0, s->address, NULL);
+    pthread_t thread[8];
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, ask_in_thread, n.dns), 0);
+    for (int i = 0; i < 8; i++) {
+        void *good;
+        pthread_join(thread[i], &good);
+        assert_non_null(good);
+    }
+    am_dns_stats c = am_dns_count(n.dns);
+    want_int("packets", atomic_load(&s->count), 1);
+    want_int("questions", c.questions, 8);
+    want_int("joined and cached", c.joined + c.cached, 7);
+    want_int("entries", c.cache_entries, 1);
+    close_net(&n);
+    stop_server(s);
+}
+
+static void answer_name(server *s, const query *q)
+{
+    (void)s;
+    send_txt(q, q->name);
+}
+
+static int open_files(void)
+{
+    int n = 0;
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) != -1;
+    return n;
+}
+
+/* 1200 names, more than the sockets of a pool may be used for; then the last again. */
+static void many_names(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_name, NULL);
+    net n = open_net(1000, 0, s->address, NULL);
+    int files = open_files();
+    for (int round = 0; round < 9; round++) {
+        char name[32];
+        int first = round < 8 ? round * 150 : 7 * 150;
+        for (int i = first; i < first + 150; i++) {
+            snprintf(name, sizeof name, "n%d.test", i);
+            am_dns_start(n.session, am_str_of(name), AM_DNS_TXT);
+        }
+        for (int i = first; i < first + 150; i++) {
+            snprintf(name, sizeof name, "n%d.test", i);
+            want_answer(&n, name, AM_DNS_TXT, name);
+        }
+        want_answer(&n, "one-more.test", AM_DNS_TXT, "temporary failure: too many look-ups");
+        next_session(&n);
+    }
+    assert_in_range(open_files() - files, 1, 8); /* retired sockets are closed */
+    want_int("packets", am_dns_count(n.dns).sent, atomic_load(&s->count));
+    assert_in_range(atomic_load(&s->count), 1200, 1400); /* some may be lost and asked again */
+    want_int("cached", am_dns_count(n.dns).cached, 150);
+    close_net(&n);
+    stop_server(s);
+}
+
+/* More truncated answers than there may be connections. */
+static void many_over_tcp(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_truncated, NULL);
+    net n = open_net(200, 0, s->address, NULL);
+    char name[32];
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "n%d.test", i);
+        am_dns_start(n.session, am_str_of(name), AM_DNS_TXT);
+    }
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "n%d.test", i);
+        const am_dns_answer *x = ask(&n, name, AM_DNS_TXT);
+        want_int(name, x->n, 200);
+    }
+    close_net(&n);
+    stop_server(s);
+}
+
+/* Where no socket can be opened, questions fail in time; and work again later. */
+static void no_sockets(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_ok, NULL);
+    net n = open_net(20, 0, s->address, NULL);
+    struct rlimit before, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    want_answer(&n, "a.test", AM_DNS_TXT, "temporary failure: cannot send");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    want_answer(&n, "b.test", AM_DNS_TXT, "ok");
+    close_net(&n);
+    stop_server(s);
+}
+
+/* Each true answer comes behind a hundred forged ones. */
+static void answer_flood(server *s, const query *q)
+{
+    (void)s;
+    for (int i = 1; i <= 100; i++) {
+        reply *r = begin_reply(q, 0);
+        r->p[1] ^= (uint8_t)i;
+        put_txt(r, NULL, 300, "forged");
+        send_reply(q, r);
+    }
+    send_txt(q, "true");
+}
+
+static void floods_are_survived(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_flood, NULL);
+    net n = open_net(1000, 0, s->address, NULL);
+    char name[32];
+    for (int i = 0; i < 30; i++) {
+        snprintf(name, sizeof name, "n%d.test", i);
+        want_answer(&n, name, AM_DNS_TXT, "true");
+    }
+    want_int("questions", atomic_load(&s->count), 30);
+    close_net(&n);
+    stop_server(s);
+}
+
+static void answer_ttl(server *s, const query *q)
+{
+    (void)s;
+    reply *r = begin_reply(q, 0);
+    put_txt(r, NULL, strcmp(q->name, "one.test") == 0, "x");
+    send_reply(q, r);
+}
+
+static void times_to_live(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_ttl, NULL);
+    net n = open_net(1000, 0, s->address, NULL);
+    for (int i = 0; i < 2; i++) {
+        want_answer(&n, "zero.test", AM_DNS_TXT, "x");
+        want_answer(&n, "zero.test", AM_DNS_TXT, "x");
+        want_answer(&n, "one.test", AM_DNS_TXT, "x");
+        next_session(&n);
+    }
+    want_int("zero is asked in each session, one was kept", atomic_load(&s->count), 3);
+    nanosleep(&(struct timespec){.tv_sec = 1, .tv_nsec = 50000000}, NULL);
+    want_answer(&n, "one.test", AM_DNS_TXT, "x");
+    want_int("nothing is served stale", atomic_load(&s->count), 4);
+    close_net(&n);
+    stop_server(s);
+}
+
+/* Names that ldns's text form would read otherwise. */
+static void odd_names(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_name, NULL);
+    net n = open_net(1000, 0, s->address, NULL);
+    static const char *const cases[] = {"a b.test", "\"q\".test", "tab\t.test", "\377\200.test",
+        "$;@().test", "_dmarc.test", "*.test"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        want_answer(&n, cases[i], AM_DNS_TXT, cases[i]);
+    want_answer(&n, "back\\slash.test", AM_DNS_TXT, "no such name");
+    want_int("sent", am_dns_count(n.dns).sent, sizeof cases / sizeof *cases);
+    close_net(&n);
+    stop_server(s);
+}
+
+/* ---- A server that is not on loopback: case randomised, AD not believed ---- */
+
+static atomic_int mixed;
+
+static void answer_far(server *s, const query *q)
+{
+    query low = *q;
+    bool upper = false;
+    for (char *p = low.name; *p; p++)
+        upper = upper || (*p >= 'A' && *p <= 'Z');
+    mixed += upper;
+    if (s->with && upper) /* does not preserve case */
+        for (size_t i = 12; i < low.question_end - 4; i++)
+            if (low.p[i] >= 'A' && low.p[i] <= 'Z')
+                low.p[i] += 32;
+    reply *r = begin_reply(&low, AD);
+    put_txt(r, NULL, 300, "far");
+    send_reply(&low, r);
+}
+
+static am_answer *ask_far(am_engine *e, am_flights *f, const am_seed *seed, const char *name)
+{
+    am_qkey k;
+    am_answer *x = NULL;
+    am_flight *flight = NULL;
+    assert_true(am_qkey_make(seed, am_str_of(name), AM_DNS_TXT, &k));
+    assert_int_equal(am_flights_join(f, &k, &x, &flight), AM_JOIN_FRESH);
+    am_engine_ask(e, flight);
+    assert_true(am_flight_wait(flight, am_now() + 5000, &x));
+    am_flight_unref(flight);
+    assert_non_null(x);
+    return x;
+}
+
+static void far_server(bool keeps_case)
+{
+    server *s = start_server(answer_far, keeps_case ? NULL : "changes case");
+    am_servers servers;
+    const char *address = s->address;
+    am_dns_options o = {.nameserver = &address, .nameservers = 1};
+    assert_true(am_servers_read(&o, &servers, NULL));
+    assert_true(servers.server[0].loopback);
+    servers.server[0].loopback = false;
+    am_seed seed;
+    assert_true(am_seed_make(&seed));
+    am_cache *cache = am_cache_new(1 << 20);
+    am_flights *flights = am_flights_new(cache);
+    am_engine *e = am_engine_new(&servers, 86400, NULL);
+    mixed = 0;
+    char name[] = "a-long-name-so-that-some-letter-is-raised.test";
+    for (; name[0] < 'a' + 6; name[0]++) {
+        am_answer *x = ask_far(e, flights, &seed, name);
+        want_int("status", x->pub.status, AM_DNS_DATA);
+        want_int("AD of a far server", x->pub.secure, false);
+        am_answer_unref(x);
+    }
+    want_int("questions with raised letters", mixed, keeps_case ? 6 : 3);
+    want_int("packets", atomic_load(&s->count), keeps_case ? 6 : 9);
+    am_engine_free(e);
+    am_flights_free(flights);
+    am_cache_free(cache);
+    stop_server(s);
+}
+
+static void letters_are_shuffled(void **state)
+{
+    (void)state;
+    far_server(true);
+}
+
+static void case_is_given_up(void **state)
+{
+    (void)state;
+    far_server(false);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_kinds),
+        cmocka_unit_test(edns_is_given_up),
+        cmocka_unit_test(truncated_then_tcp),
+        cmocka_unit_test(tcp_breaks),
+        cmocka_unit_test(loss_is_retried),
+        cmocka_unit_test(late_answer_counts),
+        cmocka_unit_test(silence_ends),
+        cmocka_unit_test(deadline_is_kept),
+        cmocka_unit_test(dead_servers_are_left),
+        cmocka_unit_test(another_server_may_know),
+        cmocka_unit_test(one_question_for_all),
+        cmocka_unit_test(many_names),
+        cmocka_unit_test(many_over_tcp),
+        cmocka_unit_test(no_sockets),
+        cmocka_unit_test(floods_are_survived),
+        cmocka_unit_test(times_to_live),
+        cmocka_unit_test(odd_names),
+        cmocka_unit_test(letters_are_shuffled),
+        cmocka_unit_test(case_is_given_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

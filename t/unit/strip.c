@@ -1,0 +1,110 @@
+/* Which fields go: a table of headers, and the numbers that are deleted, in order. */
+#include "t/unit/unit.h"
+
+#include "milter/strip.h"
+
+#include <stdlib.h>
+
+#define ID "mx.example.org"
+
+static const struct {
+    const char *what;
+    const char *field[8]; /* "Name: value" */
+    size_t more;          /* Authentication-Results fields that a bound kept out */
+    const char *want;     /* numbers, as they are deleted */
+} cases[] = {
+    {"none", {"From: a@example.org"}, 0, ""},
+    {"another host's stays", {"Authentication-Results: other.example; none"}, 0, ""},
+    {"ours goes", {"Authentication-Results: " ID "; none"}, 0, "1 "},
+    {"numbers count per name",
+        {"Received: x", "Authentication-Results: other.example; none", "Subject: x",
+            "Authentication-Results: " ID "; spf=pass"},
+        0, "2 "},
+    {"last to first",
+        {"Authentication-Results: " ID "; none", "Authentication-Results: other.example; none",
+            "Authentication-Results: " ID "; none", "Authentication-Results: " ID " 1; none"},
+        0, "4 3 1 "},
+    {"the name's case does not matter, and counts",
+        {"AUTHENTICATION-RESULTS: other.example; none", "authentication-results: " ID "; none"}, 0,
+        "2 "},
+    {"the id's case does not matter", {"Authentication-Results: MX.Example.ORG; none"}, 0, "1 "},
+    {"comments, folds and quotes do not hide it",
+        {"Authentication-Results: (a)\r\n \"" ID "\" (b) 1; none"}, 0, "1 "},
+    {"what cannot be read goes", {"Authentication-Results: ; spf=pass", "Authentication-Results:"},
+        0, "2 1 "},
+    {"ARC's own stay", {"ARC-Authentication-Results: i=1; " ID "; spf=pass"}, 0, ""},
+    {"names that only look alike stay",
+        {"X-Authentication-Results: " ID "; none", "Authentication-Results-X: " ID "; none"}, 0,
+        ""},
+    {"what a bound kept out goes, known or not", {"Authentication-Results: other.example; none"}, 2,
+        "3 2 "},
+    {"what a bound kept out, and a known one",
+        {"Authentication-Results: " ID "; none", "Authentication-Results: other.example; none"}, 1,
+        "3 1 "},
+};
+
+static void add(am_header *h, const char *text)
+{
+    am_header_add_raw(h, am_str_of(text));
+    assert_false(h->failed);
+}
+
+static void numbers(am_strip *s, char *text, size_t size)
+{
+    text[0] = '\0';
+    while (am_strip_next(s)) {
+        size_t n = strlen(text);
+        snprintf(text + n, size - n, "%zu ", s->number);
+    }
+}
+
+static void table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char got[100];
+        am_arena *a = am_arena_new(0);
+        am_header h = {.arena = a};
+        size_t seen = cases[i].more;
+        for (size_t k = 0; k < 8 && cases[i].field[k]; k++)
+            add(&h, cases[i].field[k]);
+        for (size_t k = 0; k < h.n; k++)
+            seen += am_strip_is_results(h.field[k].name);
+        am_strip s = am_strip_begin(a, &h, AM_STR(ID), seen);
+        numbers(&s, got, sizeof got);
+        want_str(cases[i].what, am_str_of(got), cases[i].want);
+        assert_false(am_strip_next(&s));
+        am_arena_free(a);
+    }
+}
+
+/* Where memory ends, nothing that may be forged is left. */
+static void without_memory(void **state)
+{
+    (void)state;
+    char got[100];
+    am_arena *a = am_arena_new(0), *small = am_arena_new(1);
+    am_header h = {.arena = a};
+    add(&h, "Authentication-Results: other.example; none");
+    add(&h, "Authentication-Results: third.example; none");
+    assert_null(am_arena_alloc(small, 100));
+    am_strip s = am_strip_begin(small, &h, AM_STR(ID), 2);
+    numbers(&s, got, sizeof got);
+    want_str("no memory", am_str_of(got), "2 1 ");
+    /* No message at all: only counted. */
+    static const am_header nothing;
+    s = am_strip_begin(NULL, &nothing, AM_STR(ID), 3);
+    numbers(&s, got, sizeof got);
+    want_str("no message", am_str_of(got), "3 2 1 ");
+    am_arena_free(a);
+    am_arena_free(small);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(table),
+        cmocka_unit_test(without_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
