@@ -3,12 +3,12 @@
  *
  * For: whoever has a message (the milter, the tools). Facts are noted as they
  * arrive and the DNS is asked for what they will need; am_message_finish joins
- * everything, in the order in which one method needs another: iprev, SPF, DKIM,
- * DMARC; then ARC, whose many keys may use up what is left of time and questions; then whether
- * trusted sealers override DMARC. Waits: am_message_finish alone. Memory: one arena, let go with
- * the message. Callers: one thread at a time.
+ * everything, in the order in which one method needs another: the client (client.c: iprev, SPF and
+ * the like), DKIM, DMARC; then ARC, whose many keys may use up what is left of time and questions;
+ * then whether trusted sealers override DMARC. Waits: am_message_finish alone. Memory: one arena,
+ * let go with the message. Callers: one thread at a time.
  */
-#include "libauth/message.h"
+#include "libauth/message_in.h"
 #include "libauth/base/domain.h"
 
 #include <stdlib.h>
@@ -19,20 +19,6 @@ enum {
     MAX_FIELDS = 10000,
     MAX_HEADER = 8 << 20,
     MAX_EARLY_KEYS = 20,
-};
-
-struct am_message {
-    const am_options *options;
-    am_arena *arena;
-    am_context context;
-    am_trace trace;
-    am_header header;
-    am_bodies *bodies;
-    am_dkim *dkim;
-    am_arc *arc;
-    am_evidence evidence;
-    unsigned asked, authors; /* fields that have asked early: signatures, From */
-    bool eoh;
 };
 
 am_message *am_message_new(am_dns *dns, const am_options *o)
@@ -58,60 +44,6 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
         return NULL;
     }
     return m;
-}
-
-static am_spf_query query_helo(const am_message *m)
-{
-    const am_evidence *e = &m->evidence;
-    return (am_spf_query){.ip = e->ip,
-        .domain = e->helo,
-        .local = AM_STR("postmaster"),
-        .helo = e->helo,
-        .receiver = am_str_of(m->options->receiver)};
-}
-
-/* RFC 7208 2.4: a null reverse-path is postmaster@HELO. */
-static am_spf_query query_sender(const am_message *m)
-{
-    am_spf_query q = query_helo(m);
-    if (!m->evidence.spf_from_helo) {
-        q.domain = m->evidence.sender.domain;
-        q.local = m->evidence.sender.local;
-    }
-    return q;
-}
-
-void am_message_client(am_message *m, const am_ip *ip)
-{
-    m->evidence.ip = *ip;
-    if (ip->family && !m->options->no_prefetch)
-        am_iprev_start(&m->context, ip);
-}
-
-void am_message_helo(am_message *m, am_str name)
-{
-    m->evidence.helo = am_str_copy(m->arena, name);
-    m->evidence.has_helo = true;
-    am_spf_query q = query_helo(m);
-    if (q.ip.family && !m->options->no_prefetch)
-        am_spf_start(&m->context, &q);
-}
-
-void am_message_sender(am_message *m, am_str path)
-{
-    am_evidence *e = &m->evidence;
-    bool address = am_path_parse(m->arena, am_str_copy(m->arena, path), &e->sender);
-    if (!address)
-        e->sender = (am_mailbox){.local = am_str_copy(m->arena, path)};
-    e->spf_from_helo = address && !e->sender.domain.p && !e->sender.local.p;
-    am_spf_query q = query_sender(m);
-    if (q.ip.family && !m->options->no_prefetch)
-        am_spf_start(&m->context, &q);
-}
-
-void am_message_login(am_message *m, am_str user)
-{
-    m->evidence.auth_user = am_str_copy(m->arena, user);
 }
 
 /* A signature asks for its key; not all of a heap do, as the message's questions are counted. */
@@ -158,6 +90,7 @@ void am_message_eoh(am_message *m)
 {
     am_evidence *e = &m->evidence;
     m->eoh = true;
+    am_client_eoh(m);
     if (m->header.failed) {
         e->limit = am_arena_failed(m->arena) ? NULL : "header over the limits";
         e->author = (am_author){.status = AM_AUTHOR_BAD, .reason = "header over the limits"};
@@ -183,22 +116,6 @@ void am_message_body(am_message *m, const void *p, size_t n)
         return;
     am_bodies_feed(m->bodies, p, n);
     am_dkim_body(m->dkim, p, n);
-}
-
-static void finish_envelope(am_message *m)
-{
-    am_evidence *e = &m->evidence;
-    if (!e->ip.family)
-        return;
-    e->iprev = am_iprev_check(&m->context, &e->ip);
-    e->has_iprev = true;
-    am_spf_query helo = query_helo(m), sender = query_sender(m);
-    if (!e->sender.local.p && !e->sender.domain.p)
-        e->spf_from_helo = true;
-    if (e->has_helo || e->spf_from_helo)
-        e->helo_spf = am_spf_check(&m->context, &m->options->spf, &helo);
-    e->spf = e->spf_from_helo ? e->helo_spf : am_spf_check(&m->context, &m->options->spf, &sender);
-    e->has_spf = true;
 }
 
 static void finish_dkim(am_message *m)
@@ -257,7 +174,7 @@ static void finish_trust(am_message *m)
 
 const am_evidence *am_message_finish(am_message *m)
 {
-    finish_envelope(m);
+    am_client_finish(m);
     if (m->eoh) {
         finish_dkim(m);
         finish_dmarc(m);

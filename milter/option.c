@@ -74,6 +74,22 @@ static bool parse_net(am_arena *a, const am_option *o, const char *text, void *t
     return am_net_parse(am_str_of(text), to);
 }
 
+static const am_word classes[] = {{"authenticated", AM_CLASS_AUTHENTICATED},
+    {"local", AM_CLASS_LOCAL}, {"submission", AM_CLASS_SUBMISSION}, {NULL, 0}};
+
+static bool parse_class(am_arena *a, const am_option *o, const char *text, void *to)
+{
+    (void)a;
+    (void)o;
+    for (const am_word *w = classes; w->word; w++)
+        if (strcmp(text, w->word) == 0) {
+            am_class class = (am_class)w->value;
+            memcpy(to, &class, sizeof class);
+            return true;
+        }
+    return false;
+}
+
 static bool parse_socket(am_arena *a, const am_option *o, const char *text, void *to)
 {
     (void)o;
@@ -217,6 +233,11 @@ const am_option am_option_table[] = {
         .right = "a host name without spaces, of at most 253 octets"},
     {"", "local-networks", "{\"127.0.0.0/8\", \"::1/128\"}", LIST(local_networks, parse_net),
         .right = "addresses or networks, such as 192.0.2.0/24 or 2001:db8::/32"},
+    {"", "trusted-relays", "{}", LIST(trusted_relays, parse_net),
+        .right = "addresses or networks, such as 192.0.2.0/24 or 2001:db8::/32"},
+    {"", "skip", "{}", LIST(skip, parse_class), .right = "authenticated, local or submission"},
+    {"", "exempt", "{\"authenticated\", \"local\", \"submission\"}", LIST(exempt, parse_class),
+        .right = "authenticated, local or submission"},
     {"", "on-fault", "tempfail", WORD(on_fault, action)},
     {"", "on-dns-failure", "accept", WORD(on_dns_failure, action)},
     {"", "drain", "30", SECONDS(drain_ms, 0, 600)},
@@ -259,6 +280,14 @@ const am_option am_option_table[] = {
     {"limits", "sessions", "1000", NUMBER(limits.sessions, 1, 100000)},
     {"limits", "silence", "7200", NUMBER(limits.silence, 10, 86400)},
     {"authres", "full-sender", "no", BOOL(authres.full_sender, yes_no)},
+    {"authres", "keep-relayed", "no", BOOL(authres.keep_relayed, yes_no)},
+    {"methods", "helo", "no", BOOL(methods.helo, yes_no)},
+    {"methods", "tls", "no", BOOL(methods.tls, yes_no)},
+    {"methods", "trail", "no", BOOL(methods.trail, yes_no)},
+    {"methods", "sender-id", "no", BOOL(methods.sender_id, yes_no)},
+    {"methods", "login-map", "", TEXT(methods.login_map_file, parse_file),
+        .right = "a path that starts with /"},
+    {"methods", "trust-auth-parameter", "no", BOOL(methods.trust_auth_parameter, yes_no)},
 };
 const size_t am_option_count = sizeof am_option_table / sizeof *am_option_table;
 

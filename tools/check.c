@@ -270,8 +270,9 @@ static void feed_envelope(am_message *m, const request *r)
     if (r->helo)
         am_message_helo(m, am_str_of(r->helo));
     am_message_sender(m, am_str_of(r->mail_from ? r->mail_from : ""));
-    if (r->login && *r->login)
-        am_message_login(m, am_str_of(r->login));
+    am_login login = {.user = am_str_of(r->login)};
+    if (login.user.n)
+        am_message_login(m, &login);
 }
 
 static void feed_message(am_message *m, const am_eml *eml)

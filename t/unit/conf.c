@@ -49,9 +49,12 @@ static void defaults(void **state)
         assert_int_equal(c->on_dns_failure, AM_CONF_ACCEPT);
         assert_int_equal(c->drain_ms, 30000);
         assert_int_equal(c->local_networks.n, 2);
-        assert_true(am_ip_parse(AM_STR("127.1.2.3"), &ip) && am_conf_is_local(c, &ip));
-        assert_true(am_ip_parse(AM_STR("::1"), &ip) && am_conf_is_local(c, &ip));
-        assert_true(am_ip_parse(AM_STR("192.0.2.1"), &ip) && !am_conf_is_local(c, &ip));
+        assert_true(am_ip_parse(AM_STR("127.1.2.3"), &ip) &&
+                    am_conf_class(c, &c->exempt, &ip, false) == AM_CLASS_LOCAL);
+        assert_true(am_ip_parse(AM_STR("::1"), &ip) &&
+                    am_conf_class(c, &c->exempt, &ip, false) == AM_CLASS_LOCAL);
+        assert_true(am_ip_parse(AM_STR("192.0.2.1"), &ip) &&
+                    am_conf_class(c, &c->exempt, &ip, false) == AM_CLASS_NONE);
         assert_int_equal(c->dns.timeout_ms, 20000);
         assert_int_equal(c->dns.try_ms, 1500);
         assert_int_equal(c->dns.cache, 16 << 20);
