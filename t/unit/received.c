@@ -445,6 +445,8 @@ static void forged_fields(void **state)
             "a clause without a value"},
         {"from x (y [" LIE "]) by \"z (y [" LIE "])\"; " DATE, AM_RECEIVED_UNSURE,
             "no plain name in the by clause"},
+        {"from x (y [" LIE "]) by z w; " DATE, AM_RECEIVED_UNSURE,
+            "several words in the by clause"},
         {"from x (y [" LIE "]) by z id (" LIE ") 1; " DATE, AM_RECEIVED_UNSURE,
             "several addresses"},
         {"from x (y [" LIE "]) with SMTP by z; " DATE, AM_RECEIVED_UNSURE, "a clause out of place"},
