@@ -67,22 +67,25 @@ static const struct {
     {"MAPI", AM_VIA_LOCAL, false, false},
 };
 
-/* Comments in which MTAs record encryption and log-in; `user`: the name follows. */
+/* Comments in which MTAs record encryption and log-in, and whether the user's name
+ * follows: as the next word, or as the one word that is left. */
+enum { NO_USER, NEXT_WORD, ONLY_WORD };
 static const struct {
     const char *start;
-    bool tls, auth, user;
+    bool tls, auth;
+    unsigned char user;
 } remarks[] = {
-    {"using TLS", true, false, false},   /* Postfix, Dovecot */
-    {"using SSL", true, false, false},   /* Postfix of old */
-    {"version=TLS", true, false, false}, /* Gmail, Exchange, Proofpoint */
-    {"TLS", true, false, false},         /* Exim, Exchange, OpenSMTPD */
-    {"cipher=", true, false, false},     /* Haraka */
-    {"Google Transport Security", true, false, false},
-    {"Authenticated sender: ", false, true, true}, /* Postfix */
-    {"authenticated as ", false, true, true},      /* Exim, Sendmail: customary settings */
-    {"authenticated user ", false, true, true},
-    {"authenticated", false, true, false}, /* Sendmail, Haraka */
-    {"user=", false, true, true},          /* Sendmail: user=x mech=y bits=z */
+    {"using TLS", true, false, NO_USER},   /* Postfix, Dovecot */
+    {"using SSL", true, false, NO_USER},   /* Postfix of old */
+    {"version=TLS", true, false, NO_USER}, /* Gmail, Exchange, Proofpoint */
+    {"TLS", true, false, NO_USER},         /* Exim, Exchange, OpenSMTPD */
+    {"cipher=", true, false, NO_USER},     /* Haraka */
+    {"Google Transport Security", true, false, NO_USER},
+    {"Authenticated sender: ", false, true, ONLY_WORD}, /* Postfix */
+    {"authenticated as ", false, true, ONLY_WORD},      /* Exim, Sendmail: customary settings */
+    {"authenticated user ", false, true, ONLY_WORD},
+    {"authenticated", false, true, NO_USER}, /* Sendmail, Haraka */
+    {"user=", false, true, NEXT_WORD},       /* Sendmail: user=x mech=y bits=z */
 };
 
 static const struct {
@@ -306,25 +309,36 @@ static void read_rcpt(const fields *f, am_received *out)
     out->rcpt = s;
 }
 
+/* "AUTH: MECHANISM user, TLS: ..." */
+static void read_courier(am_str text, am_received *out)
+{
+    am_str rest = text;
+    out->auth = true;
+    am_received_word(&rest);
+    am_received_word(&rest);
+    am_str user = am_received_word(&rest);
+    if (user.n && user.p[user.n - 1] == ',')
+        user.n--;
+    out->user = user;
+    out->tls |= am_str_istarts(am_received_word(&rest), "TLS:");
+}
+
 static void read_remark(am_str text, am_received *out)
 {
-    if (am_str_istarts(text, "AUTH: ")) { /* Courier: "AUTH: MECHANISM user, TLS: ..." */
-        am_str rest = am_str_cut(text, 6, text.n);
-        out->auth = true;
-        am_received_word(&rest);
-        rest = am_str_trim(rest);
-        out->user = am_str_cut(rest, 0, am_str_find(rest, ','));
-        out->tls |= am_str_istarts(am_str_cut(rest, out->user.n, rest.n), ", TLS");
+    if (am_str_istarts(text, "AUTH: ")) {
+        read_courier(text, out);
         return;
     }
     for (size_t i = 0; i < sizeof remarks / sizeof *remarks; i++) {
         if (!am_str_istarts(text, remarks[i].start))
             continue;
         am_str rest = am_str_cut(text, am_str_of(remarks[i].start).n, text.n);
+        am_str user = am_received_word(&rest);
         out->tls |= remarks[i].tls;
         out->auth |= remarks[i].auth;
-        if (remarks[i].user)
-            out->user = am_received_word(&rest);
+        /* half a name would be another's */
+        if (remarks[i].user == NEXT_WORD || (remarks[i].user && am_str_trim(rest).n == 0))
+            out->user = user;
         return;
     }
 }

@@ -9,7 +9,7 @@
     " (Postfix) with ESMTP id 4F3B81C0123;\r\n\t" DATE
 #define QMAIL(helo, ip, by)                                                                        \
     "from unknown (HELO " helo ")\r\n (" ip ")\r\n  by " by " with SMTP; 1 Jan 2024 10:00:00 "     \
-                                                            "-0000"
+    "-0000"
 
 enum { MAX_FIELDS = 8 };
 

@@ -375,7 +375,7 @@ static const char *const pieces[] = {"from ", "by ", "with ", "id ", "for ", "vi
     ")", "[", "]", ";", "\"", "\\", "<", ">", " ", "\r\n\t", "x", "mail.example.org ", LIE,
     "2001:db8::1", "[" LIE "] ", "(y [" LIE "]) ", "(" LIE ") ", "(HELO x) ", "HELO ", "helo=x ",
     "ESMTP ", "SMTP ", "Microsoft SMTP Server ", "(Exim 4.9) ", "(Postfix) ", "(8.1/8.1) ", "POP3 ",
-    "@", "; " DATE, "; 1 Nov 2003 07:05:19 -0000", "\xc3\xa9", "\xff"};
+    "@", ("; " DATE), "; 1 Nov 2003 07:05:19 -0000", "\xc3\xa9", "\xff"};
 
 /* `n` of them, one behind the other */
 static const char *any_pieces(am_arena *a, uint32_t n)
@@ -445,6 +445,8 @@ static void forged_fields(void **state)
             "a clause without a value"},
         {"from x (y [" LIE "]) by \"z (y [" LIE "])\"; " DATE, AM_RECEIVED_UNSURE,
             "no plain name in the by clause"},
+        {"from x (y [" LIE "]) by z w; " DATE, AM_RECEIVED_UNSURE,
+            "several words in the by clause"},
         {"from x (y [" LIE "]) by z id (" LIE ") 1; " DATE, AM_RECEIVED_UNSURE,
             "several addresses"},
         {"from x (y [" LIE "]) with SMTP by z; " DATE, AM_RECEIVED_UNSURE, "a clause out of place"},
@@ -538,6 +540,11 @@ static void forged_login(void **state)
         AM_STR("from x (root@198.51.100.1) by z with SMTP; 1 Nov 2003 07:05:19 -0000"), &r);
     assert_int_equal(r.ip.family, 4);
     assert_null(r.user.p); /* ident, not a log-in */
+    am_received_parse(AM_STR("from x (y [198.51.100.1]) (Authenticated sender: bob carol) by z "
+                             "(Postfix) with ESMTPA id 1; " DATE),
+        &r);
+    assert_true(r.auth);
+    assert_null(r.user.p); /* neither bob nor carol */
 }
 
 /* Size: a long field, many comments, deep comments, many words; each says nothing. */
