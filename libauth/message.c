@@ -39,6 +39,7 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
         .max_fields = o->max_fields ? o->max_fields : MAX_FIELDS,
         .max_octets = o->max_header_octets ? o->max_header_octets : MAX_HEADER};
     m->evidence.trace = m->context.trace;
+    m->evidence.author = (am_author){.status = AM_AUTHOR_BAD, .reason = "no header"};
     if (!m->context.dns) {
         am_message_free(m);
         return NULL;
