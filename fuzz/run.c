@@ -46,7 +46,7 @@ static void envelope(am_message *m, const scene *s)
     if (s->has_mail)
         am_message_sender(m, s->mail);
     if (s->has_auth)
-        am_message_login(m, s->auth);
+        am_message_login(m, &(am_login){.user = s->auth});
 }
 
 static void header(am_message *m, const am_eml *eml, const how *h)
