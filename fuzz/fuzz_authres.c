@@ -84,7 +84,7 @@ static void look_at_lines(am_str text)
 static bool is_written(const am_property *p)
 {
     return p->value.p && am_authres_is_keyword(p->ptype) && am_authres_is_keyword(p->property) &&
-           p->value.n <= 400;
+           p->ptype.n + p->property.n < 80 && p->value.n <= 400;
 }
 
 static void look_at_result(const am_resinfo *want, const am_resinfo *got)

@@ -8,6 +8,7 @@
 #include "fuzz/fuzz.h"
 #include "libauth/base/domain.h"
 #include "libauth/base/lex.h"
+#include "libauth/mail/scan.h"
 #include "milter/strip.h"
 
 enum { MAX_FIELDS = 50 };
@@ -24,6 +25,12 @@ static bool is_end(am_str s, size_t i)
 {
     return i == s.n ||
            (s.p[i] == '\n' && !(i + 1 < s.n && (s.p[i + 1] == ' ' || s.p[i + 1] == '\t')));
+}
+
+/* Our id is the administrator's: no controls, valid UTF-8. */
+static bool is_sane(am_str id)
+{
+    return am_scan_clean(id, false) && am_str_find(id, '\r') == id.n;
 }
 
 static void look_at_value(am_arena *a, am_str value, am_str id)
@@ -73,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     am_str id = fuzz_line(&in);
     am_arena *a = am_arena_new(0);
     am_header h = {.arena = a};
-    if (!id.n)
+    if (!id.n || !is_sane(id))
         id = AM_STR("mx.example.org");
     for (size_t from = 0, i = 0; i <= in.n && h.n < MAX_FIELDS; i++)
         if (is_end(in, i)) {

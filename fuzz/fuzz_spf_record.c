@@ -13,7 +13,7 @@
 static void look_at_string(am_spf_string s, am_str block)
 {
     for (size_t i = 0; i < s.n; i++) {
-        FUZZ_NEED(fuzz_within(s.piece[i].text, block));
+        FUZZ_NEED(s.piece[i].letter == '%' || fuzz_within(s.piece[i].text, block));
         fuzz_read(s.piece[i].text);
         FUZZ_NEED(s.piece[i].letter == 0 || s.piece[i].letter == '%' || s.piece[i].delims);
     }
