@@ -150,8 +150,7 @@ static am_spf_verdict unknown_client(am_message *m, am_str domain)
 {
     return (am_spf_verdict){.result = AM_NONE,
         .domain = domain,
-        .reason = am_str_format(
-            m->arena, "behind a trusted relay: %s", m->evidence.hop.reason)};
+        .reason = am_str_format(m->arena, "behind a trusted relay: %s", m->evidence.hop.reason)};
 }
 
 void am_client_finish_sender(am_message *m)

@@ -2,9 +2,9 @@
  * message: the way of one message through the methods.
  *
  * For: whoever has a message (the milter, the tools). Facts are noted as they
- * arrive and the DNS is asked for what they will need; am_message_finish joins everything. What DMARC
- * needs comes first (SPF of MAIL FROM, DKIM, DMARC), so that nothing that a stranger has a name
- * server for can use up the time and the questions before it: a slow HELO name must not make a
+ * arrive and the DNS is asked for what they will need; am_message_finish joins everything. What
+ * DMARC needs comes first (SPF of MAIL FROM, DKIM, DMARC), so that nothing that a stranger has a
+ * name server for can use up the time and the questions before it: a slow HELO name must not make a
  * spoofed author a temperror. Then the rest of the client (client.c), and ARC with its many keys;
  * then whether trusted sealers override DMARC. Waits: am_message_finish alone. Memory: one arena,
  * let go with the message. Callers: one thread at a time.
@@ -20,7 +20,7 @@ enum {
     MAX_FIELDS = 10000,
     MAX_HEADER = 8 << 20,
     MAX_EARLY_KEYS = 20,
-    SIGNATURES = 10, /* what am_dkim_options.max_signatures 0 means */
+    SIGNATURES = 10,     /* what am_dkim_options.max_signatures 0 means */
     DMARC_QUESTIONS = 9, /* RFC 9989 4.10: eight of the author's walk; and does the domain exist? */
 };
 
