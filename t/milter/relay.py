@@ -1,8 +1,11 @@
 #!/usr/bin/python3
 """Behind relays of ours (trusted-relays): who is judged, who is never exempt, which results stay."""
 
+import json
 import os
+import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import tap  # noqa: E402
@@ -189,4 +192,51 @@ def switched_on_elsewhere():
         ok("x-helo" not in got and "sender-id" not in got, "no hop: neither is judged")
 
 
-tap.run(who_is_judged, null_sender, never_exempt, one_connection, results_of_relays, switched_on_elsewhere)
+EXPLAINED = """\
+hop        192.0.2.10 is a trusted relay; the client was 198.51.100.7, mail.good.example
+spf        pass      good.example, by ip4:198.51.100.7
+spf (helo) pass      mail.good.example, by a
+dkim       none      no signature
+dmarc      pass      good.example, policy reject of good.example, aligned: spf; disposition none
+iprev      pass      mail.good.example
+x-trail    neutral   Received field 4 is no trace field: no clause of a trace field
+pra        b@good.example, of sender
+action     accept
+
+Received, the last hop first
+      helo                              name       address       by                 with     time
+   1  mail.good.example                 -          198.51.100.7  mx2.here.example   ESMTP    2024-01-01T10:00:00Z
+   2  a-very-long-name-of-a-host-th...  x.example  203.0.113.4   mail.good.example  ESMTPSA  2024-01-01T09:00:00Z
+   3  b??cher.example                   -          203.0.113.5   a.example          SMTP     2024-01-01T08:00:00Z
+   4  (no clause of a trace field)
+"""
+
+
+def explained():
+    """authmill check --format text: the hop, the PRA, and the trail as a table; JSON: the hop."""
+    long = "a-very-long-name-of-a-host-that-is-too-wide-for-it.example.org"
+    below = ("Received: from %s (x.example [203.0.113.4])\r\n\tby mail.good.example (Postfix) with ESMTPSA id 1;\r\n\t"
+             "Mon, 01 Jan 2024 09:00:00 +0000\r\n"
+             "Received: from b\xfccher.example (unknown [203.0.113.5])\r\n\tby a.example (Postfix) with SMTP id 1;\r\n\t"
+             "Mon, 01 Jan 2024 08:00:00 +0000\r\n"
+             "Received: garbage\r\nSender: b@good.example\r\n" % long)
+    with tempfile.TemporaryDirectory() as folder:
+        def write(name, text):
+            with open(os.path.join(folder, name), "w", encoding="utf-8", newline="") as f:
+                f.write(text)
+            return f.name
+        command = [build("authmill"), "check", "--config", write("conf", RELAYS + "methods { trail = yes }\n"),
+                   "--zone", write("zone", ZONE), "--ip", RELAY, "--helo", "mx2", "--mail-from", "a@good.example",
+                   "--auth", "mx2", write("mail", mail(HONEST + below).decode())]
+        run = subprocess.run(command + ["--format", "text", "--explain"], capture_output=True, timeout=60)
+        is_(run.stdout.decode().partition("\nstep by step")[0], EXPLAINED, "text")
+        ok(run.stdout.isascii(), "and nothing of a stranger's octets")
+        run = subprocess.run(command + ["--format", "text"], capture_output=True, timeout=60)
+        is_(run.stdout.decode(), EXPLAINED.partition("pra ")[0] + "action     accept\n", "text, not explained")
+        run = subprocess.run(command + ["--format", "json"], capture_output=True, timeout=60)
+        got = json.loads(run.stdout)
+        is_(got["hop"], {"found": True, "relay": RELAY, "ip": "198.51.100.7", "helo": "mail.good.example", "reason": ""}, "JSON")
+        ok("auth" not in got, "JSON: no login of the relay's")
+
+
+tap.run(explained, who_is_judged, null_sender, never_exempt, one_connection, results_of_relays, switched_on_elsewhere)
