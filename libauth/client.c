@@ -135,6 +135,8 @@ void am_client_eoh(am_message *m)
     am_evidence *e = &m->evidence;
     if (!am_client_is_relay(m->options, &e->ip))
         return;
+    m->facts.login = (am_login){0}; /* the relay's own: it says nothing of who sent the message */
+    e->auth_user = (am_str){0};
     e->relay = e->ip;
     e->hop =
         am_hop_find(&e->relay, &m->header, m->options->relay, m->options->relays, m->context.trace);
