@@ -12,7 +12,7 @@
 
 #include <libmilter/mfdef.h>
 
-#include <string.h>
+#include <stdio.h>
 
 /* Steps that we never want to hear of, and those that need no answer. */
 enum {
@@ -21,6 +21,9 @@ enum {
     NEEDED = SMFIF_ADDHDRS | SMFIF_CHGHDRS,
     WELCOME = SMFIF_QUARANTINE | SMFIF_SETSYMLIST,
 };
+
+/* Postfix has them at HELO, Sendmail at both. */
+#define TLS_MACROS "{tls_version} {cipher} {cipher_bits} {cert_subject} {cert_issuer} {verify}"
 
 static char results_name[] = "Authentication-Results";
 
@@ -42,13 +45,17 @@ static sfsistat go_on(const am_session *s, unsigned long no_answer)
     return am_session_terms(s)->steps & no_answer ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
-/* Only these macros are looked at; the MTA need not send others. */
+/* Only these macros are looked at; the MTA need not send others. j, which every MTA has, makes it
+ * send a list with each MAIL: without one libmilter keeps that of the message before, login and
+ * all.
+ */
 static void ask_for_macros(SMFICTX *ctx)
 {
     static const struct {
         int where;
         const char *macros;
-    } want[] = {{SMFIM_CONNECT, ""}, {SMFIM_HELO, ""}, {SMFIM_ENVFROM, "{auth_authen}"},
+    } want[] = {{SMFIM_CONNECT, ""}, {SMFIM_HELO, TLS_MACROS},
+        {SMFIM_ENVFROM, "j {auth_authen} {auth_type} {auth_author} " TLS_MACROS},
         {SMFIM_ENVRCPT, ""}, {SMFIM_DATA, ""}, {SMFIM_EOH, "i"}, {SMFIM_EOM, "i"}};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++)
         (void)smfi_setsymlist(ctx, want[i].where, (char *)(uintptr_t)want[i].macros);
@@ -108,13 +115,31 @@ static sfsistat on_helo(SMFICTX *ctx, char *name)
     return go_on(s, SMFIP_NR_HELO);
 }
 
+static am_str macro(SMFICTX *ctx, const char *name)
+{
+    return am_str_of(smfi_getsymval(ctx, (char *)(uintptr_t)name));
+}
+
+static am_mail mail_of(SMFICTX *ctx, char **argument)
+{
+    return (am_mail){.argument = argument,
+        .login = {macro(ctx, "{auth_authen}"), macro(ctx, "{auth_type}"),
+            macro(ctx, "{auth_author}")},
+        .tls = {.version = macro(ctx, "{tls_version}"),
+            .cipher = macro(ctx, "{cipher}"),
+            .bits = macro(ctx, "{cipher_bits}"),
+            .subject = macro(ctx, "{cert_subject}"),
+            .issuer = macro(ctx, "{cert_issuer}"),
+            .verify = macro(ctx, "{verify}")}};
+}
+
 static sfsistat on_sender(SMFICTX *ctx, char **argument)
 {
-    static char login[] = "{auth_authen}";
     am_session *s = session_of(ctx);
     if (!s)
         return SMFIS_TEMPFAIL;
-    am_session_sender(s, argument[0], smfi_getsymval(ctx, login));
+    am_mail mail = mail_of(ctx, argument);
+    am_session_sender(s, &mail);
     return go_on(s, SMFIP_NR_MAIL);
 }
 
@@ -158,7 +183,9 @@ static sfsistat refuse(SMFICTX *ctx, const am_decision *d)
     }
     text[n] = '\0';
     char code[4], xcode[12];
-    (void)smfi_setreply(ctx, strcpy(code, d->code), strcpy(xcode, d->xcode), text);
+    snprintf(code, sizeof code, "%s", d->code);
+    snprintf(xcode, sizeof xcode, "%s", d->xcode);
+    (void)smfi_setreply(ctx, code, xcode, text);
     return d->action == AM_ACTION_REJECT ? SMFIS_REJECT : SMFIS_TEMPFAIL;
 }
 
@@ -166,13 +193,13 @@ static sfsistat refuse(SMFICTX *ctx, const am_decision *d)
 static bool change(SMFICTX *ctx, am_outcome *o)
 {
     char reason[sizeof o->decision.text];
+    snprintf(reason, sizeof reason, "%s", o->decision.text);
     while (am_strip_next(&o->strip))
         if (smfi_chgheader(ctx, results_name, (int)o->strip.number, NULL) != MI_SUCCESS)
             return false;
     if (o->field && smfi_insheader(ctx, 0, results_name, (char *)(uintptr_t)o->field) != MI_SUCCESS)
         return false;
-    return o->decision.action != AM_ACTION_QUARANTINE ||
-           smfi_quarantine(ctx, strcpy(reason, o->decision.text)) == MI_SUCCESS;
+    return o->decision.action != AM_ACTION_QUARANTINE || smfi_quarantine(ctx, reason) == MI_SUCCESS;
 }
 
 static sfsistat on_eom(SMFICTX *ctx)

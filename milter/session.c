@@ -22,6 +22,7 @@ struct am_session {
     am_ip client;
     char *helo;          /* NULL: none yet */
     bool sent;           /* the message has a sender */
+    bool skipped;        /* this message is not judged (configuration: skip) */
     am_message *message; /* NULL: none yet, or no memory */
     size_t results_seen; /* Authentication-Results fields of this message */
     am_outcome outcome;
@@ -100,15 +101,26 @@ void am_session_helo(am_session *s, const char *name)
         begin(s);
 }
 
-void am_session_sender(am_session *s, const char *path, const char *login)
+/* Behind a trusted relay there are strangers, whatever class it is of itself. */
+static bool is_skipped(const am_session *s, const am_login *login)
 {
+    bool authenticated = am_smtpauth_is_login(login->user, login->mechanism);
+    return !am_client_is_relay(s->options, &s->client) &&
+           am_conf_class(s->conf, &s->conf->skip, &s->client, authenticated) != AM_CLASS_NONE;
+}
+
+void am_session_sender(am_session *s, const am_mail *mail)
+{
+    s->skipped = is_skipped(s, &mail->login);
     begin(s);
     if (!s->message)
         return;
     s->sent = true;
-    am_message_sender(s->message, am_str_of(path));
-    if (login && *login)
-        am_message_login(s->message, am_str_of(login));
+    am_message_sender(s->message, am_str_of(mail->argument[0]));
+    for (char **p = mail->argument + 1; *p; p++)
+        am_message_parameter(s->message, am_str_of(*p));
+    am_message_login(s->message, &mail->login);
+    am_message_tls(s->message, &mail->tls);
 }
 
 /* Without SMFIP_HDR_LEADSPC the MTA has taken away the space that nearly every field has. */
@@ -128,13 +140,13 @@ void am_session_field(am_session *s, const char *name, const char *value)
 
 void am_session_eoh(am_session *s)
 {
-    if (s->message)
+    if (s->message && !s->skipped)
         am_message_eoh(s->message);
 }
 
 bool am_session_body(am_session *s, const void *p, size_t n)
 {
-    if (!s->message || !am_message_wants_body(s->message))
+    if (!s->message || s->skipped || !am_message_wants_body(s->message))
         return false;
     am_message_body(s->message, p, n);
     return am_message_wants_body(s->message);
@@ -154,20 +166,39 @@ static const char *write_field(am_session *s, const am_evidence *e)
     return am_str_format(a, "%s%.*s", s->terms.leading_space ? " " : "", AM_ARG(value)).p;
 }
 
-am_outcome *am_session_finish(am_session *s, const char *id)
+/* Judges the message: evidence, decision, and the field that tells it. NULL: none of these. */
+static const am_evidence *judge(am_session *s, am_outcome *o)
+{
+    const am_evidence *e = s->message ? am_message_finish(s->message) : NULL;
+    o->decision = am_policy_decide(s->conf, e, s->terms.quarantine);
+    if (!e || e->fault)
+        return e;
+    o->field = write_field(s, e);
+    if (!o->field) /* the same as if there were no evidence */
+        o->decision = am_policy_decide(s->conf, NULL, s->terms.quarantine);
+    return e;
+}
+
+/* RFC 8601 5: our name comes off, but for what a relay of ours wrote, where that is wanted: what
+ * stands above the field in which it says from whom it took the message. */
+static void strip(am_session *s, const am_evidence *e, am_outcome *o)
 {
     static const am_header nothing;
-    am_outcome *o = &s->outcome;
-    const am_evidence *e = s->message ? am_message_finish(s->message) : NULL;
-    *o = (am_outcome){.decision = am_policy_decide(s->conf, e, s->terms.quarantine)};
-    if (e && !e->fault) {
-        o->field = write_field(s, e);
-        if (!o->field) /* the same as if there were no evidence */
-            o->decision = am_policy_decide(s->conf, NULL, s->terms.quarantine);
-    }
-    am_log_message(id, e, &o->decision);
+    bool keep = s->conf->authres.keep_relayed && e && e->hop.found;
     o->strip = am_strip_begin(s->message ? am_message_arena(s->message) : NULL,
         s->message ? am_message_header(s->message) : &nothing, am_str_of(s->conf->authserv_id),
         s->results_seen);
+    o->strip.spared = keep ? e->hop.field : 0;
+}
+
+am_outcome *am_session_finish(am_session *s, const char *id)
+{
+    am_outcome *o = &s->outcome;
+    const am_evidence *e = NULL;
+    *o = (am_outcome){.decision = am_policy_accept("skipped")};
+    if (!s->skipped)
+        e = judge(s, o);
+    am_log_message(id, e, &o->decision);
+    strip(s, e, o);
     return o;
 }

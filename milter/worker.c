@@ -9,6 +9,8 @@
  *
  * Here is the worker's one global: set before libmilter runs, never changed but for the count.
  */
+#include "config.h"
+
 #include "milter/worker.h"
 #include "milter/callbacks.h"
 #include "milter/log.h"
@@ -29,9 +31,6 @@
 enum {
     GRACE_MS = 500, /* for a connection that was accepted just before the order */
     TICK_MS = 50,
-    /* Postfix sends a field of header_size_limit (100 KB by default) in one packet; libmilter
-     * ends the session at 64 KB unless told otherwise. */
-    MAX_PACKET = 2 << 20,
     OTHER_FILES = 300, /* descriptors that are no session's: resolvers, the log, ... */
 };
 
@@ -113,12 +112,16 @@ static int start_libmilter(const am_worker_start *w)
         snprintf(conn, sizeof conn, "fd:%d", w->listener);
     else
         snprintf(conn, sizeof conn, "%s", w->conf->socket.text);
-    smfi_setmaxdatasize(MAX_PACKET);
     if (smfi_register(am_callbacks()) != MI_SUCCESS || smfi_setconn(conn) != MI_SUCCESS ||
         smfi_settimeout((int)w->conf->limits.silence) != MI_SUCCESS) {
         am_log(LOG_ERR, "libmilter cannot be set up");
         return EX_SOFTWARE;
     }
+#ifdef HAVE_SMFI_SETMAXDATASIZE
+    /* libmilter's own bound is 64 KB, less than one field that Postfix passes: it would end the
+     * session. */
+    (void)smfi_setmaxdatasize(w->conf->limits.header_octets);
+#endif
     umask(~w->conf->socket_mode & 0777);
     int rc = smfi_opensocket(!open);
     umask(022);

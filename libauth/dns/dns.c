@@ -55,10 +55,11 @@ struct am_dns_session {
     am_arena *arena;
     am_trace *trace;
     int64_t wait_left;                /* milliseconds */
+    unsigned kept;                    /* of waits_left, for later (am_dns_keep) */
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
     unsigned follows_left;
-    bool no_early, has_bell;
+    bool has_bell;
     am_bell bell;   /* for all of the session's questions in flight */
     unsigned heard; /* rings of it, when they were last looked at */
     size_t flying;  /* questions */
@@ -147,7 +148,6 @@ am_dns_session *am_dns_begin(
     s->wait_left = limits && limits->wait_ms ? limits->wait_ms : WAIT_MS;
     s->waits_left = limits && limits->questions ? limits->questions : QUESTIONS;
     s->starts_left = s->follows_left = s->waits_left;
-    s->no_early = limits && limits->no_early;
     s->end = &s->first;
     am_answer_init(&s->own[NO_MEMORY], AM_DNS_TEMPFAIL, "out of memory");
     am_answer_init(&s->own[NO_NAME], AM_DNS_NXDOMAIN, NULL);
@@ -255,10 +255,16 @@ static question *ask(am_dns_session *s, const am_qkey *k)
     return q;
 }
 
+void am_dns_keep(am_dns_session *s, unsigned questions)
+{
+    unsigned half = s->waits_left / 2;
+    s->kept = questions < half ? questions : half;
+}
+
 static question *start(am_dns_session *s, am_str name, am_dns_type type)
 {
     am_qkey k;
-    if (s->no_early || !am_qkey_make(&s->dns->seed, name, type, &k))
+    if (!am_qkey_make(&s->dns->seed, name, type, &k))
         return NULL;
     question *q = find(s, &k);
     if (q || s->starts_left == 0)
@@ -338,7 +344,7 @@ static am_answer *answer_to(am_dns_session *s, am_str name, am_dns_type type)
         return &s->own[NO_NAME];
     question *q = find(s, &k);
     if (!q || !q->counted) {
-        if (s->waits_left == 0)
+        if (s->waits_left <= s->kept)
             return &s->own[NO_MORE];
         q = q ? q : ask(s, &k);
         if (!q)

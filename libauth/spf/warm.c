@@ -32,7 +32,7 @@ static void on_record(void *at, const am_dns_answer *x)
 {
     const place *p = at;
     const am_spf_record *r;
-    if (p->depth < AM_SPF_DEPTH_MAX && am_spf_select(NULL, x, &r, NULL) == AM_PASS)
+    if (p->depth < AM_SPF_DEPTH_MAX && am_spf_select(NULL, x, p->w->e.scope, &r, NULL) == AM_PASS)
         warm_record(p->w, r, p->domain, p->depth + 1);
 }
 

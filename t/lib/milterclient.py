@@ -318,9 +318,13 @@ class Daemon:
             f.write(conf.replace("{dir}", self.dir))
 
     def __enter__(self):
-        self.process = subprocess.Popen([self.program, "-c", self.conf], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        env=self.env, start_new_session=True)
+        try:
+            self.process = subprocess.Popen([self.program, "-c", self.conf], stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                            env=self.env, start_new_session=True)
+        except OSError:
+            self.__exit__()
+            raise
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         until = time.monotonic() + self.wait
@@ -358,6 +362,10 @@ class Daemon:
                 if line.startswith(key + ":"):
                     return int(line.split()[1])
         raise KeyError(key)
+
+    def sanitized(self, pid):
+        """Built with AddressSanitizer or ThreadSanitizer: its memory says nothing then."""
+        return self.status(pid, "VmSize") > 1 << 30
 
     def logged(self, part, wait=5):
         """Waits until `part` stands in the log; the line, or None."""

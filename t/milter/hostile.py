@@ -193,8 +193,8 @@ def many_fields(d):
     ok("dmarc=pass" not in words(ours(edits)), "what was not kept is not vouched for")
     forged = [("From", " news@garden.example")] + [("Authentication-Results", " mx.here.example; spf=pass")] * 30000
     edits, (code, _) = fed(d, forged)
-    after = applied(forged[:1] + forged[-1:] * 30000, edits)
-    ok(code in "ac" and len(after) == 2, "30,000 forged fields go")
+    gone = [e[1:] for e in edits if e[0] == "m"]
+    ok(code in "ac" and gone == [(k, "Authentication-Results", "") for k in range(30000, 0, -1)], "30,000 forged fields go")
     works(d, "many fields")
 
 
@@ -223,7 +223,10 @@ def big_body(d):
     peak = d.status(pid, "VmHWM")
     diag("50 MB: %.1f s, VmHWM %d kB before, %d kB after" % (time.monotonic() - begin, before, peak))
     ok(code in "ac" and "dkim=fail" in words(ours(edits)), "50 MB of body that was not signed: dkim=fail")
-    ok(peak - before < 10000, "the body is not kept")
+    if d.sanitized(pid):
+        tap.skip("the body is not kept", "a sanitizer keeps memory")
+    else:
+        ok(peak - before < 10000, "the body is not kept")
     works(d, "a body of 50 MB")
 
 

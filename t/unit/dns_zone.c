@@ -189,6 +189,7 @@ static void zone_forms(void **state)
 
     string[250] = '\0';
     strcpy(text, "a. TXT");
+    string[250] = '\0';
     for (int i = 0; i < 100; i++) {
         strcat(text, " \"");
         strcat(text, string);
