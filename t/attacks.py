@@ -27,7 +27,7 @@ try:
     from testdns import TestDNS
 except ImportError as missing:
     tap.skip_all("%s (Debian: apt-get install python3-dkim python3-authres python3-dnspython python3-yaml)" % missing)
-from fixture import CONF, ID, ours  # noqa: E402
+from fixture import CONF, ID, ZONES, ours, zone  # noqa: E402
 from milterclient import Client, Daemon, applied, strings  # noqa: E402
 from mkdkim import NOW  # noqa: E402
 
@@ -151,7 +151,8 @@ def from_table():
 def authres_table():
     """Fields that may be taken for ours go; others stay, in their order."""
     kept = [(b"From", b" a@b.example"), (b"Authentication-Results", b" other.example; none")]
-    with Daemon(CONF % 'dns { zones = {"{dir}/zone"} }\nauthserv-id = "mx.example.org"\n', {"zone": ""}) as d:
+    conf = CONF.replace(ID, "mx.example.org") % ZONES
+    with Daemon(conf, {"zone": zone()}) as d:
         for what, want, text in vectors("authres.tsv"):
             if b"\0" in text:
                 continue  # no MTA can hand it on

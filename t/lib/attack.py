@@ -15,6 +15,7 @@ configuration) and "rows". A row:
     check: no, milter: no   not through that door
 """
 
+import base64
 import json
 import os
 import re
@@ -22,6 +23,8 @@ import subprocess
 
 import authres
 import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 import mkarc
 import mkdkim
@@ -37,13 +40,23 @@ def octets(value):
     return value if isinstance(value, bytes) else str(value).encode("latin-1")
 
 
+def modulus(bits):
+    """p= of an RSA key of that length, of which nobody knows the other half."""
+    numbers = rsa.RSAPublicNumbers(65537, (1 << bits - 1) + (0x1234567 << bits // 2) + 0x10001)
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return base64.b64encode(numbers.public_key().public_bytes(serialization.Encoding.DER, form)).decode()
+
+
 def with_keys(value):
     """The zone with "@KEY@" replaced by what p= of that key is."""
     if isinstance(value, dict):
         return {k: with_keys(v) for k, v in value.items()}
     if isinstance(value, list):
         return [with_keys(v) for v in value]
+    if isinstance(value, str) and value.startswith("@HUGE@"):
+        return "v=DKIM1; n=" + "x" * 60000 + "; p=AAAA"
     if isinstance(value, str):
+        value = re.sub("@BITS([0-9]+)@", lambda m: modulus(int(m.group(1))), value)
         return re.sub("@(rsa[0-9b]+|ed25519)@", lambda m: mkdkim.key(m.group(1)).p().decode(), value)
     return value
 
