@@ -143,20 +143,30 @@ void am_client_eoh(am_message *m)
     start_sender(m);
 }
 
+/* max_questions bounds all identities of a message together: HELO has half of it, unless it stands
+ * for MAIL FROM, which has what is left; a PRA has the rest. A question asked again is free. */
+static am_spf_verdict check_spf(am_message *m, const am_spf_query *q, unsigned share)
+{
+    am_spf_options o = m->options->spf;
+    unsigned all = o.max_questions ? o.max_questions : AM_SPF_QUESTIONS;
+    unsigned before = am_dns_waited(m->context.dns);
+    unsigned left = all > m->spf_asked ? all - m->spf_asked : 0;
+    o.max_questions = left / share ? left / share : 1;
+    am_spf_verdict v = am_spf_check(&m->context, &o, q);
+    m->spf_asked += am_dns_waited(m->context.dns) - before;
+    return v;
+}
+
 static void finish_spf(am_message *m)
 {
     am_evidence *e = &m->evidence;
     am_spf_query helo = query_helo(m), sender = query_sender(m);
     if (!e->sender.local.p && !e->sender.domain.p)
         e->spf_from_helo = true;
-    /* The message's questions must last for DMARC: a HELO name has half of what SPF may ask, unless
-     * it stands for MAIL FROM. */
-    am_spf_options half = m->options->spf;
-    if (!e->spf_from_helo)
-        half.max_questions = (half.max_questions ? half.max_questions : 64) / 2;
+    unsigned share = e->spf_from_helo ? 1 : 2;
     if (e->has_helo || e->spf_from_helo)
-        e->helo_spf = am_spf_check(&m->context, &half, &helo);
-    e->spf = e->spf_from_helo ? e->helo_spf : am_spf_check(&m->context, &m->options->spf, &sender);
+        e->helo_spf = check_spf(m, &helo, share);
+    e->spf = e->spf_from_helo ? e->helo_spf : check_spf(m, &sender, 1);
     e->has_spf = true;
 }
 
@@ -215,7 +225,7 @@ static void finish_sender_id(am_message *m)
     q.domain = e->pra.mailbox.domain;
     q.local = e->pra.mailbox.local;
     q.scope = AM_SPF_SCOPE_PRA;
-    e->sender_id = am_spf_check(&m->context, &m->options->spf, &q);
+    e->sender_id = check_spf(m, &q, 1);
     e->has_sender_id = true;
 }
 

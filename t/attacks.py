@@ -29,7 +29,7 @@ except ImportError as missing:
     tap.skip_all("%s (Debian: apt-get install python3-dkim python3-authres python3-dnspython python3-yaml)" % missing)
 from fixture import CONF, ID, ZONES, ours, zone  # noqa: E402
 from milterclient import Client, Daemon, applied, strings  # noqa: E402
-from mkdkim import NOW  # noqa: E402
+from mkdkim import NOW, Mail, key, sign  # noqa: E402
 
 AUTHMILL = build("authmill")
 build("authmilld")
@@ -170,11 +170,35 @@ def authres_table():
             report([] if left == (fields if want == "other" else kept) else [left], "authres: %s: %s" % (what, want))
 
 
-OTHERS = {"from.tsv": from_table, "authres.tsv": authres_table}
+# ---- Many signatures
+
+def signatures():
+    """A heap of signatures: ten keys are asked for; whoever may speak for the author is not crowded out."""
+    keys = {"k%d._domainkey.attack.example" % n: [{"TXT": key("rsa1024").record().decode()}] for n in range(40)}
+    keys["s1._domainkey.legit.example"] = [{"TXT": key("rsa2048").record().decode()}]
+    mail = Mail([b"From: admin@legit.example", b"Subject: x"], b"Hello.\r\n")
+    honest = sign(mail, d=b"legit.example", s=b"s1", h=b"from:subject")
+    for what, base, names in (("all of strangers", mail, 10), ("the author's at the bottom", honest, 20)):
+        heap = base
+        for n in range(40):
+            heap = sign(heap, "rsa1024", d=b"attack.example", s=b"k%d" % n, h=b"from")
+        row = Row({"name": what, "want": {"dmarc": "none", "most": 40}})
+        row.mail = heap
+        with TestDNS(keys) as dns:
+            got, bad = by_check(row, dns, ("--time", str(NOW)))
+            asked = {q.name for q in dns.queries if "_domainkey" in q.name}
+        bad += ["%d keys were asked for" % len(asked)] if len(asked) > names else []
+        passed = [s["domain"] for s in got["dkim"] if s["result"] == "pass"] if got else []
+        want = ["attack.example"] * 10 if base is mail else ["attack.example"] * 9 + ["legit.example"]
+        bad += [] if passed == want else ["passed: %r" % passed]
+        report(bad, "signatures: 40, " + what)
+
+
+OTHERS = {"signatures": signatures, "from.tsv": from_table, "authres.tsv": authres_table}
 
 
 def main(names):
-    every = sorted(n for n in os.listdir(VECTORS) if n.endswith((".yml", ".tsv")))
+    every = sorted({n for n in os.listdir(VECTORS) if n.endswith((".yml", ".tsv"))} | set(OTHERS))
 
     def one(name):
         def test():

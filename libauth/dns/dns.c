@@ -46,6 +46,7 @@ struct am_dns_session {
     am_arena *arena;
     am_trace *trace;
     int64_t wait_left;                /* milliseconds */
+    unsigned waited;                  /* distinct questions */
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
     question *first, **end;
@@ -251,6 +252,7 @@ static am_answer *answer_to(am_dns_session *s, am_str name, am_dns_type type)
             return &s->own[NO_MEMORY];
         q->counted = true;
         s->waits_left--;
+        s->waited++;
     }
     if (!q->answer)
         wait_for(s, q);
@@ -277,6 +279,11 @@ const am_dns_answer *am_dns_peek(am_dns_session *s, am_str name, am_dns_type typ
     if (q && !q->answer && am_flight_wait(q->flight, 0, &x))
         settle(s, q, x);
     return q && q->answer ? &q->answer->pub : NULL;
+}
+
+unsigned am_dns_waited(const am_dns_session *s)
+{
+    return s->waited;
 }
 
 void am_dns_end(am_dns_session *s)

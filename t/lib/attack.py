@@ -1,6 +1,6 @@
 """Attack tables (t/vectors/attacks): rows to messages, and what must hold of every answer.
 
-A YAML table has members "zone" (as testdns.py has it; "@rsa2048@" in a TXT is that key's p=),
+A YAML table has members "zone" (as testdns.py has it, or "bombs"; "@rsa2048@" in a TXT is that key's p=),
 "keys" (names that serve the public key of a signer's: {name: key}), "conf" (more of the daemon's
 configuration) and "rows". A row:
 
@@ -26,6 +26,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+import bombs
 import mkarc
 import mkdkim
 from fixture import ID
@@ -66,7 +67,7 @@ class Table:
         with open(os.path.join(VECTORS, name), encoding="utf-8") as f:
             table = yaml.safe_load(f)
         self.name, self.conf = name, table.get("conf", "")
-        self.zone = with_keys(table.get("zone") or {})
+        self.zone = bombs.zone() if table.get("zone") == "bombs" else with_keys(table.get("zone") or {})
         for at, key in (table.get("keys") or {}).items():
             self.zone.setdefault(at, []).append({"TXT": mkdkim.key(key).record().decode()})
         self.rows = [Row(row) for row in table["rows"]]
