@@ -47,7 +47,7 @@ struct am_dns_session {
     am_arena *arena; /* of its own */
     am_trace *trace;
     entry *entries, too_many;
-    unsigned left, early, kept, waits, questions, waits_for[TYPES];
+    unsigned waited, left, early, kept, waits, questions, waits_for[TYPES];
 };
 
 static const struct {
@@ -206,10 +206,12 @@ static bool count(am_dns_session *s, const entry *e, purpose why)
         return true;
     if (why == WAIT ? s->left <= s->kept : s->early == 0)
         return false;
-    if (why == WAIT)
-        s->left--;
-    else
+    if (why != WAIT) {
         s->early--;
+        return true;
+    }
+    s->left--;
+    s->waited++;
     return true;
 }
 
@@ -272,6 +274,23 @@ void am_dns_keep(am_dns_session *s, unsigned questions)
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
 {
     find(s, name, type, EARLY);
+}
+
+void am_dns_then(am_dns_session *s, am_str name, am_dns_type type, am_dns_fn *fn, void *arg)
+{
+    const entry *e = find(s, name, type, EARLY);
+    if (e)
+        fn(arg, &e->answer);
+}
+
+void am_dns_poll(am_dns_session *s)
+{
+    (void)s;
+}
+
+unsigned am_dns_waited(const am_dns_session *s)
+{
+    return s->waited;
 }
 
 const am_dns_answer *am_dns_wait(
