@@ -188,7 +188,9 @@ static void finish_aligned(am_message *m)
 {
     am_evidence *e = &m->evidence;
     unsigned signatures = m->options->dkim.max_signatures;
-    if (m->options->no_prefetch && e->author.status == AM_AUTHOR_ONE)
+    if (m->dkim)
+        am_dkim_ask(m->dkim);
+    if (e->author.status == AM_AUTHOR_ONE)
         am_dmarc_start(&m->context, &m->options->dmarc, e->author.mailbox.domain);
     am_dns_keep(m->context.dns, (signatures ? signatures : SIGNATURES) + DMARC_QUESTIONS);
     am_client_finish_sender(m);
@@ -200,6 +202,7 @@ static void finish_aligned(am_message *m)
 
 const am_evidence *am_message_finish(am_message *m)
 {
+    am_dns_allow_early(m->context.dns); /* nothing is early any more */
     if (m->eoh)
         finish_aligned(m);
     else
