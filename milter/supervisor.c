@@ -12,6 +12,7 @@
 #include "milter/crew.h"
 #include "milter/daemon.h"
 #include "milter/log.h"
+#include "milter/sandbox.h"
 #include "milter/worker.h"
 
 #include <errno.h>
@@ -67,6 +68,12 @@ static am_conf *load(const char *file, am_identity *identity, am_error *why)
     return NULL;
 }
 
+static void say_sandbox(const am_conf *c)
+{
+    char text[120];
+    am_log(LOG_NOTICE, "sandbox: %s", am_sandbox_describe(c, text, sizeof text));
+}
+
 /* ---- Reload ---- */
 
 static bool same_socket(const am_conf *a, const am_conf *b)
@@ -98,6 +105,8 @@ static void reload(supervisor *s)
     if (!same_socket(s->conf, next))
         am_log(LOG_WARNING, "reload: socket, socket-mode and socket-group need a restart; "
                             "until then they stay as they were");
+    if (s->conf->sandbox != next->sandbox)
+        say_sandbox(next);
     if (s->serving)
         am_crew_dismiss(s->serving);
     am_conf_free(s->conf);
@@ -264,6 +273,7 @@ static int serve(supervisor *s, int waiting, am_error *why)
         status = am_daemon_write_pid(s->pid_file, why) ? EX_OK : EX_CONFIG;
     if (status == EX_OK) {
         s->serving_since = clock_ms();
+        say_sandbox(s->conf);
         am_log(LOG_NOTICE, "authmilld %s is ready", PACKAGE_VERSION);
         am_daemon_notify("READY=1");
         am_daemon_up(waiting, EX_OK, "");
