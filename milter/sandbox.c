@@ -56,6 +56,27 @@ bool am_sandbox_harden(am_error *why)
     return good;
 }
 
+void am_sandbox_trim(void)
+{
+    struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+#ifdef __linux__
+    const uint32_t kept = 1U << CAP_SETUID | 1U << CAP_SETGID | 1U << CAP_KILL |
+                          1U << CAP_DAC_OVERRIDE; /* a configuration that is not root's */
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    for (unsigned i = 0; i < 64; i++)
+        if (i >= 32 || !(kept >> i & 1))
+            (void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (syscall(SYS_capget, &head, have) != 0)
+        return;
+    have[0].effective = have[0].permitted &= kept;
+    have[1].effective = have[1].permitted = have[0].inheritable = have[1].inheritable = 0;
+    (void)syscall(SYS_capset, &head, have);
+#endif
+}
+
 /* ---- Files and ports ---- */
 
 /* What libraries read late: code that is loaded on demand, the resolver's files (libopendkim calls

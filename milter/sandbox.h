@@ -8,6 +8,11 @@
  * no core is written, no other process of the user looks inside. False: `why`. */
 bool am_sandbox_harden(am_error *why);
 
+/* The supervisor, when its socket is open: of root it keeps what it needs to read a configuration,
+ * to start a worker, and to end one; nothing it starts can gain more. Does what the system lets it.
+ */
+void am_sandbox_trim(void);
+
 /* The sandbox: Landlock where the kernel has it, then the list of system calls where libseccomp was
  * built in. For good, for this thread and all that it starts. Nothing where `sandbox = no`.
  * False: `why`, and what can be done; the process may be half bound, so leave. */
