@@ -58,6 +58,7 @@ def cap():
             ok(time.monotonic() - begin < 0.5, "at once")
             again = c.helo("mail.example")
             is_(again[0], "y", "as often as it asks")
+            c.sock.settimeout(1)
             try:
                 c.mail("a@example.org")
                 edits, (code, _) = c.content(sample("newsletter"))
