@@ -237,8 +237,9 @@ static bool add_bounded(scmp_filter_ctx f, const rule *r)
 
 static bool fill(scmp_filter_ctx f)
 {
-    const struct scmp_arg_cmp own[] = {SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)getpid())};
-    bool good = add(f, SCMP_ACT_ALLOW, "tgkill", 1, own); /* abort() */
+    const struct scmp_arg_cmp own = {
+        .arg = 0, .op = SCMP_CMP_MASKED_EQ, .datum_a = ALL, .datum_b = (scmp_datum_t)getpid()};
+    bool good = add(f, SCMP_ACT_ALLOW, "tgkill", 1, &own); /* abort() */
     for
         EACH(i, allowed)
     good = good && add(f, SCMP_ACT_ALLOW, allowed[i], 0, NULL);
