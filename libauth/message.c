@@ -212,7 +212,8 @@ const am_evidence *am_message_finish(am_message *m)
         finish_arc(m);
         finish_trust(m);
     }
-    if (am_arena_failed(m->arena) || (m->eoh && !(m->dkim && m->arc) && !m->evidence.limit))
+    if (am_arena_failed(m->arena) || m->evidence.arc.fault ||
+        (m->eoh && !(m->dkim && m->arc) && !m->evidence.limit))
         m->evidence.fault = "out of memory";
     return &m->evidence;
 }
