@@ -19,7 +19,8 @@ enum {
     MAX_MEMORY = 64 << 20,
     MAX_FIELDS = 10000,
     MAX_HEADER = 8 << 20,
-    MAX_EARLY_KEYS = 20,
+    EARLY_KEYS = 10, /* of DKIM: as many as are evaluated where nothing else is wanted */
+    EARLY_SEALS = 20,
     SIGNATURES = 10,     /* what am_dkim_options.max_signatures 0 means */
     DMARC_QUESTIONS = 9, /* RFC 9989 4.10: eight of the author's walk; and does the domain exist? */
 };
@@ -37,11 +38,14 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
     m->trace.arena = a;
     m->context = (am_context){
         .arena = a, .trace = o->explain ? &m->trace : NULL, .now = o->now ? o->now : time(NULL)};
-    m->context.dns = am_dns_begin(dns, a, &o->dns, m->context.trace);
+    am_dns_limits limits = o->dns;
+    limits.no_early = limits.no_early || o->no_prefetch;
+    m->context.dns = am_dns_begin(dns, a, &limits, m->context.trace);
     m->header = (am_header){.arena = a,
         .max_fields = o->max_fields ? o->max_fields : MAX_FIELDS,
         .max_octets = o->max_header_octets ? o->max_header_octets : MAX_HEADER};
     m->evidence.trace = m->context.trace;
+    m->evidence.author = (am_author){.status = AM_AUTHOR_BAD, .reason = "no header"};
     if (!m->context.dns) {
         am_message_free(m);
         return NULL;
@@ -49,10 +53,10 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
     return m;
 }
 
-/* A signature asks for its key; not all of a heap do, as the message's questions are counted. */
-static void start_key(am_message *m, const am_field *f)
+/* A signature asks for its key; not all of a heap do: it would be others who had to answer. */
+static void start_key(am_message *m, const am_field *f, unsigned *asked, unsigned max)
 {
-    if (m->asked++ < MAX_EARLY_KEYS)
+    if ((*asked)++ < max)
         am_dkim_start(&m->context, f->value);
 }
 
@@ -67,12 +71,14 @@ static void start_author(am_message *m, am_field *from)
 /* What a field will need of the DNS is asked for as soon as the field is there. */
 static void field_seen(am_message *m)
 {
+    am_dns_poll(m->context.dns);
     if (m->header.failed || m->options->no_prefetch)
         return;
     am_field *f = &m->header.field[m->header.n - 1];
-    if (am_str_iis(f->name, "DKIM-Signature") || am_str_iis(f->name, "ARC-Seal") ||
-        am_str_iis(f->name, "ARC-Message-Signature"))
-        start_key(m, f);
+    if (am_str_iis(f->name, "DKIM-Signature"))
+        start_key(m, f, &m->keys, EARLY_KEYS);
+    else if (am_str_iis(f->name, "ARC-Seal") || am_str_iis(f->name, "ARC-Message-Signature"))
+        start_key(m, f, &m->seals, EARLY_SEALS);
     else if (am_str_iis(f->name, "From"))
         start_author(m, f);
 }
@@ -115,6 +121,7 @@ bool am_message_wants_body(const am_message *m)
 
 void am_message_body(am_message *m, const void *p, size_t n)
 {
+    am_dns_poll(m->context.dns);
     if (!m->dkim)
         return;
     am_bodies_feed(m->bodies, p, n);

@@ -20,10 +20,11 @@ struct am_session {
     am_dns *dns;
     am_terms terms;
     am_ip client;
-    char *helo;            /* NULL: none yet */
-    bool greeted, skipped; /* skipped: this message is not judged (configuration: skip) */
-    am_message *message;   /* NULL: none yet, or no memory */
-    size_t results_seen;   /* Authentication-Results fields of this message */
+    char *helo;          /* NULL: none yet */
+    bool sent;           /* the message has a sender */
+    bool skipped;        /* this message is not judged (configuration: skip) */
+    am_message *message; /* NULL: none yet, or no memory */
+    size_t results_seen; /* Authentication-Results fields of this message */
     am_outcome outcome;
 };
 
@@ -58,6 +59,7 @@ void am_session_reset(am_session *s)
 {
     am_message_free(s->message);
     s->message = NULL;
+    s->sent = false;
     s->results_seen = 0;
 }
 
@@ -87,10 +89,15 @@ void am_session_client(am_session *s, const struct sockaddr *sa)
 
 void am_session_helo(am_session *s, const char *name)
 {
+    if (s->helo || s->sent) /* a second HELO, as after STARTTLS, replaces the first */
+        am_session_reset(s);
     free(s->helo);
     s->helo = strdup(name);
-    am_session_reset(s); /* a second HELO, as after STARTTLS, replaces the first */
-    if (s->helo)
+    if (!s->helo)
+        am_session_reset(s);
+    else if (s->message)
+        am_message_helo(s->message, am_str_of(s->helo));
+    else
         begin(s);
 }
 
@@ -108,6 +115,7 @@ void am_session_sender(am_session *s, const am_mail *mail)
     begin(s);
     if (!s->message)
         return;
+    s->sent = true;
     am_message_sender(s->message, am_str_of(mail->argument[0]));
     for (char **p = mail->argument + 1; *p; p++)
         am_message_parameter(s->message, am_str_of(*p));

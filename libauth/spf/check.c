@@ -159,7 +159,6 @@ am_result am_spf_check_host(am_spf_eval *e, am_spf_place at)
             return e->error ? e->error : got;
         if (at.depth == 0)
             e->mechanism = AM_STR("default");
-        am_spf_warm(e, r, at.domain);
         const am_spf_term *t = first_match(e, r, &at);
         if (e->error)
             break;
@@ -239,13 +238,14 @@ static bool set_values(am_spf_eval *e, const am_spf_query *q, am_str domain)
 static am_result begin(am_spf_eval *e, const am_context *c, const am_spf_options *o,
     const am_spf_query *q, am_str *domain)
 {
-    *e = (am_spf_eval){.c = c, .reason = AM_STR(""), .mechanism = AM_STR("")};
+    *e = (am_spf_eval){
+        .c = c, .before = am_dns_waited(c->dns), .reason = AM_STR(""), .mechanism = AM_STR("")};
     e->scope = q->scope;
     e->step = scopes[q->scope].step;
     e->max.max_terms = or_default(o ? o->max_terms : 0, 10);
     e->max.max_void = or_default(o ? o->max_void : 0, 2);
     e->max.max_names = or_default(o ? o->max_names : 0, 10);
-    e->max.max_questions = or_default(o ? o->max_questions : 0, 64);
+    e->max.max_questions = or_default(o ? o->max_questions : 0, AM_SPF_QUESTIONS);
     if (q->ip.family == 0) {
         e->reason = AM_STR("no client address");
         return AM_NONE;
@@ -263,13 +263,8 @@ void am_spf_start(const am_context *c, const am_spf_query *q)
 {
     am_spf_eval e;
     am_str domain;
-    const am_spf_record *r;
-    if (begin(&e, c, NULL, q, &domain) != AM_PASS)
-        return;
-    am_dns_start(c->dns, domain, AM_DNS_TXT);
-    const am_dns_answer *x = am_dns_peek(c->dns, domain, AM_DNS_TXT);
-    if (x && am_spf_select(NULL, x, q->scope, &r, NULL) == AM_PASS)
-        am_spf_warm(&e, r, domain);
+    if (begin(&e, c, NULL, q, &domain) == AM_PASS)
+        am_spf_warm(&e, domain);
 }
 
 am_spf_verdict am_spf_check(const am_context *c, const am_spf_options *o, const am_spf_query *q)
