@@ -174,6 +174,11 @@ static void finish_trust(am_message *m)
         e->trust.overridden ? "dmarc=fail is overridden" : "no: ", e->trust.reason);
 }
 
+void am_message_progress(am_message *m, void (*tell)(void *arg), void *arg)
+{
+    am_dns_progress(m->context.dns, tell, arg);
+}
+
 const am_evidence *am_message_finish(am_message *m)
 {
     am_client_finish(m);

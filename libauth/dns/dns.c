@@ -19,6 +19,7 @@ enum {
     MAX_TTL = 86400,
     WAIT_MS = 20000,
     QUESTIONS = 150,
+    TELL_MS = 2000,
 };
 
 struct am_dns {
@@ -45,7 +46,10 @@ struct am_dns_session {
     am_dns *dns;
     am_arena *arena;
     am_trace *trace;
-    int64_t wait_left;                /* milliseconds */
+    int64_t wait_left;       /* milliseconds */
+    void (*tell)(void *arg); /* NULL: nobody wants to hear that there is a wait */
+    void *tell_arg;
+    int64_t told;                     /* when it was called last */
     unsigned waited;                  /* distinct questions */
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
@@ -226,15 +230,34 @@ void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
     ask(s, &k);
 }
 
+void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg)
+{
+    s->tell = tell;
+    s->tell_arg = arg;
+    s->told = am_now();
+}
+
+/* The end of this stretch of a wait that may last until `end`. */
+static int64_t stretch(const am_dns_session *s, int64_t end)
+{
+    return s->tell && s->told + TELL_MS < end ? s->told + TELL_MS : end;
+}
+
 static void wait_for(am_dns_session *s, question *q)
 {
-    am_answer *x;
-    int64_t from = am_now();
-    if (am_flight_wait(q->flight, from + s->wait_left, &x))
-        settle(s, q, x);
-    else
-        settle(s, q, &s->own[NO_TIME]);
-    int64_t took = am_now() - from;
+    am_answer *x = NULL;
+    int64_t from = am_now(), now = from, end = from + s->wait_left;
+    bool there;
+    do {
+        there = am_flight_wait(q->flight, stretch(s, end), &x);
+        now = am_now();
+        if (s->tell && now >= s->told + TELL_MS) {
+            s->tell(s->tell_arg);
+            s->told = now;
+        }
+    } while (!there && now < end);
+    settle(s, q, there ? x : &s->own[NO_TIME]);
+    int64_t took = now - from;
     s->wait_left = took < s->wait_left ? s->wait_left - took : 0;
 }
 

@@ -86,6 +86,9 @@ typedef struct am_dns_limits {
 am_dns_session *am_dns_begin(
     am_dns *d, am_arena *arena, const am_dns_limits *limits, am_trace *trace);
 
+/* While am_dns_wait waits, `tell` is called every two seconds, from the thread that waits. */
+void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg);
+
 /* Asks and does not wait. The name may be anything; one that cannot be asked
  * for (am_domain_askable) is NXDOMAIN without a query. Asking twice is asking once. */
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type);
