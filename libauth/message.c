@@ -200,6 +200,11 @@ static void finish_aligned(am_message *m)
     finish_dmarc(m);
 }
 
+void am_message_progress(am_message *m, void (*tell)(void *arg), void *arg)
+{
+    am_dns_progress(m->context.dns, tell, arg);
+}
+
 const am_evidence *am_message_finish(am_message *m)
 {
     am_dns_allow_early(m->context.dns); /* nothing is early any more */

@@ -234,6 +234,12 @@ static bool change(SMFICTX *ctx, am_outcome *o)
     return o->decision.action != AM_ACTION_QUARANTINE || smfi_quarantine(ctx, reason) == MI_SUCCESS;
 }
 
+/* The MTA starts its time-out anew. */
+static void keep_waiting(void *ctx)
+{
+    (void)smfi_progress(ctx);
+}
+
 static sfsistat on_eom(SMFICTX *ctx)
 {
     static char queue_id[] = "i";
@@ -241,6 +247,7 @@ static sfsistat on_eom(SMFICTX *ctx)
     if (!s)
         return turn_away(ctx);
     const char *id = smfi_getsymval(ctx, queue_id);
+    am_session_progress(s, keep_waiting, ctx);
     am_outcome *o = am_session_finish(s, id);
     bool accepted = o->decision.code == NULL;
     sfsistat answer = accepted ? SMFIS_ACCEPT : refuse(ctx, &o->decision);
