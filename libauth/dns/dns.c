@@ -64,7 +64,7 @@ struct am_dns_session {
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
     unsigned follows_left;
-    bool no_early, has_bell;
+    bool has_bell;
     am_bell bell;   /* for all of the session's questions in flight */
     unsigned heard; /* rings of it, when they were last looked at */
     size_t flying;  /* questions */
@@ -153,7 +153,6 @@ am_dns_session *am_dns_begin(
     s->wait_left = limits && limits->wait_ms ? limits->wait_ms : WAIT_MS;
     s->waits_left = limits && limits->questions ? limits->questions : QUESTIONS;
     s->starts_left = s->follows_left = s->waits_left;
-    s->no_early = limits && limits->no_early;
     s->end = &s->first;
     am_answer_init(&s->own[NO_MEMORY], AM_DNS_TEMPFAIL, "out of memory");
     am_answer_init(&s->own[NO_NAME], AM_DNS_NXDOMAIN, NULL);
@@ -275,7 +274,7 @@ void am_dns_allow_early(am_dns_session *s)
 static question *start(am_dns_session *s, am_str name, am_dns_type type)
 {
     am_qkey k;
-    if (s->no_early || !am_qkey_make(&s->dns->seed, name, type, &k))
+    if (!am_qkey_make(&s->dns->seed, name, type, &k))
         return NULL;
     question *q = find(s, &k);
     if (q || s->starts_left == 0)

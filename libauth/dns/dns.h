@@ -80,7 +80,6 @@ typedef struct am_dns_limits {
     unsigned wait_ms;   /* time that all am_dns_wait calls together may take; 0: 20000 */
     unsigned questions; /* distinct questions waited for; beyond: TEMPFAIL "too many look-ups";
                            0: 150. As many may be started early, which does not count here */
-    bool no_early;      /* am_dns_start and am_dns_then do nothing: no verdict may change */
 } am_dns_limits;
 
 /* `arena` keeps the session's own list; `trace` may be NULL. NULL: out of memory. */
