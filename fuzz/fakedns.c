@@ -23,6 +23,7 @@ struct fake_zone {
     am_arena *arena;
     row row[MAX_ROWS];
     size_t n;
+    bool late;
 };
 
 typedef struct parsed {
@@ -42,12 +43,21 @@ typedef struct entry {
     struct entry *next;
 } entry;
 
+typedef struct then {
+    am_dns_fn *fn;
+    void *arg;
+    entry *entry;
+    struct then *next;
+} then;
+
 struct am_dns_session {
+    then *first, **end;
+    bool no_early, polling;
     const fake_zone *zone;
     am_arena *arena; /* of its own */
     am_trace *trace;
     entry *entries, too_many;
-    unsigned left, early, kept, waits, questions, waits_for[TYPES];
+    unsigned left, early, kept, follows, waits, questions, waits_for[TYPES];
 };
 
 static const struct {
@@ -130,6 +140,11 @@ bool fake_zone_row(fake_zone *z, am_str text)
 am_dns *fake_zone_dns(fake_zone *z)
 {
     return (am_dns *)(void *)z;
+}
+
+void fake_zone_late(fake_zone *z)
+{
+    z->late = true;
 }
 
 void fake_zone_free(fake_zone *z)
@@ -259,6 +274,9 @@ am_dns_session *am_dns_begin(
         .trace = trace,
         .left = limits && limits->questions ? limits->questions : 150};
     s->early = s->left;
+    s->follows = s->left;
+    s->no_early = limits && limits->no_early;
+    s->end = &s->first;
     s->too_many.answer = (am_dns_answer){.status = AM_DNS_TEMPFAIL, .reason = "too many look-ups"};
     s->too_many.arena = s->arena;
     return s;
@@ -269,14 +287,45 @@ void am_dns_keep(am_dns_session *s, unsigned questions)
     s->kept = questions < s->left / 2 ? questions : s->left / 2;
 }
 
+/* Hands on what waits. What that leads to is handed on, too. */
+void am_dns_poll(am_dns_session *s)
+{
+    bool inner = s->polling;
+    s->polling = true;
+    while (s->first && !inner) {
+        then *t = s->first;
+        s->first = t->next;
+        if (!s->first)
+            s->end = &s->first;
+        t->fn(t->arg, &t->entry->answer);
+    }
+    s->polling = inner;
+}
+
+void am_dns_then(am_dns_session *s, am_str name, am_dns_type type, am_dns_fn *fn, void *arg)
+{
+    entry *e = s->no_early || !s->follows ? NULL : find(s, name, type, EARLY);
+    if (!e)
+        return;
+    s->follows--;
+    then *t = am_arena_alloc(s->arena, sizeof *t);
+    *t = (then){fn, arg, e, NULL};
+    *s->end = t;
+    s->end = &t->next;
+    if (!s->zone->late)
+        am_dns_poll(s);
+}
+
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
 {
-    find(s, name, type, EARLY);
+    if (!s->no_early)
+        find(s, name, type, EARLY);
 }
 
 const am_dns_answer *am_dns_wait(
     am_dns_session *s, const char *step, const char *rfc, am_str name, am_dns_type type)
 {
+    am_dns_poll(s);
     const entry *e = find(s, name, type, WAIT);
     s->waits++;
     s->waits_for[type]++;
