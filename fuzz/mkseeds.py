@@ -251,7 +251,12 @@ def messages():
         " s=s1; b=AAAA\r\nARC-Message-Signature: i=1; a=rsa-sha256; d=example.org; s=s1; h=from; bh=AAAA; b=AAAA\r\n"
         "ARC-Authentication-Results: i=1; x; none\r\n" + plain,
         "ip 2001:db8::1\nhelo x\n\n", "mail <>\nip 192.0.2.7\nhelo [192.0.2.7]\n\nX: y\n\nbody",
-        head % "opt f2h60\n" + plain, head % "" + "From nobody Thu Jan 1\n" + plain.replace("\r\n", "\n"),
+        head % "opt RLOTHSPIAd\nid tTLSv1.2|AES256|256|/CN=x|/CN=y|OK\nid AUTH=<joe@example.org>\nid SIZE=1\n"
+        + "Received: from a.example (a.example [198.51.100.7])\r\n\tby mx.example.org (Postfix) with ESMTPS id 1\r\n"
+        "\tfor <x@example.com>; Thu, 1 Jan 2026 00:00:00 +0000\r\nSender: joe@example.org\r\nResent-From: a@b.example\r\n" + plain,
+        (head % "").replace("192.0.2.1\n", "10.0.0.1\n", 1) + "Received: from a by b with SMTP; x\r\n" + plain,
+        "opt HSPIRd\nhelo [192.0.2.1]\nip 192.0.2.1\nid t|||||\nid AUTH=<>\n\n" + plain,
+        head % "" + "DKIM-Signature: b=A\r\n" * 150 + plain, head % "opt f2h60\n" + plain, head % "" + "From nobody Thu Jan 1\n" + plain.replace("\r\n", "\n"),
     ]
     several("message", cases)
     several("json", cases[:2] + ["opt x\n" + c for c in cases[4:8]] + [b"\xff\xfe\x00 helo \xc3\n\nFrom: \xf0\x9f\n\n"])
