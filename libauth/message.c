@@ -19,7 +19,8 @@ enum {
     MAX_MEMORY = 64 << 20,
     MAX_FIELDS = 10000,
     MAX_HEADER = 8 << 20,
-    MAX_EARLY_KEYS = 20,
+    EARLY_KEYS = 10, /* of DKIM: as many as are evaluated where nothing else is wanted */
+    EARLY_SEALS = 20,
     SIGNATURES = 10,     /* what am_dkim_options.max_signatures 0 means */
     DMARC_QUESTIONS = 9, /* RFC 9989 4.10: eight of the author's walk; and does the domain exist? */
 };
@@ -52,10 +53,10 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
     return m;
 }
 
-/* A signature asks for its key; not all of a heap do, as the message's questions are counted. */
-static void start_key(am_message *m, const am_field *f)
+/* A signature asks for its key; not all of a heap do: it would be others who had to answer. */
+static void start_key(am_message *m, const am_field *f, unsigned *asked, unsigned max)
 {
-    if (m->asked++ < MAX_EARLY_KEYS)
+    if ((*asked)++ < max)
         am_dkim_start(&m->context, f->value);
 }
 
@@ -74,9 +75,10 @@ static void field_seen(am_message *m)
     if (m->header.failed || m->options->no_prefetch)
         return;
     am_field *f = &m->header.field[m->header.n - 1];
-    if (am_str_iis(f->name, "DKIM-Signature") || am_str_iis(f->name, "ARC-Seal") ||
-        am_str_iis(f->name, "ARC-Message-Signature"))
-        start_key(m, f);
+    if (am_str_iis(f->name, "DKIM-Signature"))
+        start_key(m, f, &m->keys, EARLY_KEYS);
+    else if (am_str_iis(f->name, "ARC-Seal") || am_str_iis(f->name, "ARC-Message-Signature"))
+        start_key(m, f, &m->seals, EARLY_SEALS);
     else if (am_str_iis(f->name, "From"))
         start_author(m, f);
 }

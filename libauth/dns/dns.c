@@ -56,6 +56,7 @@ struct am_dns_session {
     am_trace *trace;
     int64_t wait_left;                /* milliseconds */
     unsigned kept;                    /* of waits_left, for later (am_dns_keep) */
+    unsigned waited;                  /* distinct questions */
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
     unsigned follows_left;
@@ -352,6 +353,7 @@ static am_answer *answer_to(am_dns_session *s, am_str name, am_dns_type type)
             return &s->own[NO_MEMORY];
         q->counted = true;
         s->waits_left--;
+        s->waited++;
     }
     if (q->answer)
         am_dns_poll(s);
@@ -378,6 +380,11 @@ const am_dns_answer *am_dns_peek(am_dns_session *s, am_str name, am_dns_type typ
     am_dns_poll(s);
     question *q = find(s, &k);
     return q && q->answer ? &q->answer->pub : NULL;
+}
+
+unsigned am_dns_waited(const am_dns_session *s)
+{
+    return s->waited;
 }
 
 void am_dns_end(am_dns_session *s)

@@ -113,6 +113,9 @@ const am_dns_answer *am_dns_wait(
 /* The answer of a question asked before, if it is there already, or NULL. Not traced. */
 const am_dns_answer *am_dns_peek(am_dns_session *s, am_str name, am_dns_type type);
 
+/* How many distinct questions were waited for so far; does not depend on early asking. */
+unsigned am_dns_waited(const am_dns_session *s);
+
 /* Gives all answers back; questions still in flight go on into the cache.
  * NULL is fine. */
 void am_dns_end(am_dns_session *s);
