@@ -306,6 +306,8 @@ static void arena_full(void **state)
         wrong = 0;
         for (size_t memory = 16; memory < 80000; memory += memory < 24000 ? 48 : 2000) {
             r = judge(d, l, memory);
+            if (!right(l, &r))
+                print_message("# %zu: fault %d written %zu\n", memory, (int)r.fault, (size_t)r.written);
             wrong += !right(l, &r);
             faults += !r.there || r.fault;
             whole += r.there && !r.fault;
