@@ -19,7 +19,8 @@ enum {
     MAX_MEMORY = 64 << 20,
     MAX_FIELDS = 10000,
     MAX_HEADER = 8 << 20,
-    MAX_EARLY_KEYS = 20,
+    EARLY_KEYS = 10, /* of DKIM: as many as are evaluated where nothing else is wanted */
+    EARLY_SEALS = 20,
     SIGNATURES = 10,     /* what am_dkim_options.max_signatures 0 means */
     DMARC_QUESTIONS = 9, /* RFC 9989 4.10: eight of the author's walk; and does the domain exist? */
 };
@@ -50,10 +51,10 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
     return m;
 }
 
-/* A signature asks for its key; not all of a heap do, as the message's questions are counted. */
-static void start_key(am_message *m, const am_field *f)
+/* A signature asks for its key; not all of a heap do: it would be others who had to answer. */
+static void start_key(am_message *m, const am_field *f, unsigned *asked, unsigned max)
 {
-    if (m->asked++ < MAX_EARLY_KEYS)
+    if ((*asked)++ < max)
         am_dkim_start(&m->context, f->value);
 }
 
@@ -72,9 +73,10 @@ static void field_seen(am_message *m)
     if (m->header.failed || m->options->no_prefetch)
         return;
     am_field *f = &m->header.field[m->header.n - 1];
-    if (am_str_iis(f->name, "DKIM-Signature") || am_str_iis(f->name, "ARC-Seal") ||
-        am_str_iis(f->name, "ARC-Message-Signature"))
-        start_key(m, f);
+    if (am_str_iis(f->name, "DKIM-Signature"))
+        start_key(m, f, &m->keys, EARLY_KEYS);
+    else if (am_str_iis(f->name, "ARC-Seal") || am_str_iis(f->name, "ARC-Message-Signature"))
+        start_key(m, f, &m->seals, EARLY_SEALS);
     else if (am_str_iis(f->name, "From"))
         start_author(m, f);
 }
@@ -184,7 +186,9 @@ static void finish_aligned(am_message *m)
 {
     am_evidence *e = &m->evidence;
     unsigned signatures = m->options->dkim.max_signatures;
-    if (m->options->no_prefetch && e->author.status == AM_AUTHOR_ONE)
+    if (m->dkim)
+        am_dkim_ask(m->dkim);
+    if (e->author.status == AM_AUTHOR_ONE)
         am_dmarc_start(&m->context, &m->options->dmarc, e->author.mailbox.domain);
     am_dns_keep(m->context.dns, (signatures ? signatures : SIGNATURES) + DMARC_QUESTIONS);
     am_client_finish_sender(m);
@@ -192,6 +196,11 @@ static void finish_aligned(am_message *m)
     finish_dkim(m);
     am_dns_keep(m->context.dns, 0);
     finish_dmarc(m);
+}
+
+void am_message_progress(am_message *m, void (*tell)(void *arg), void *arg)
+{
+    am_dns_progress(m->context.dns, tell, arg);
 }
 
 const am_evidence *am_message_finish(am_message *m)
@@ -205,7 +214,8 @@ const am_evidence *am_message_finish(am_message *m)
         finish_arc(m);
         finish_trust(m);
     }
-    if (am_arena_failed(m->arena) || (m->eoh && !(m->dkim && m->arc) && !m->evidence.limit))
+    if (am_arena_failed(m->arena) || m->evidence.arc.fault ||
+        (m->eoh && !(m->dkim && m->arc) && !m->evidence.limit))
         m->evidence.fault = "out of memory";
     return &m->evidence;
 }

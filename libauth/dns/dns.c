@@ -19,6 +19,7 @@ enum {
     MAX_TTL = 86400,
     WAIT_MS = 20000,
     QUESTIONS = 150,
+    TELL_MS = 2000,
 };
 
 struct am_dns {
@@ -54,8 +55,12 @@ struct am_dns_session {
     am_dns *dns;
     am_arena *arena;
     am_trace *trace;
-    int64_t wait_left;                /* milliseconds */
-    unsigned kept;                    /* of waits_left, for later (am_dns_keep) */
+    int64_t wait_left;       /* milliseconds */
+    unsigned kept;           /* of waits_left, for later (am_dns_keep) */
+    void (*tell)(void *arg); /* NULL: nobody wants to hear that there is a wait */
+    void *tell_arg;
+    int64_t told;                     /* when it was called last */
+    unsigned waited;                  /* distinct questions */
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
     unsigned follows_left;
@@ -322,18 +327,42 @@ void am_dns_poll(am_dns_session *s)
         collect(s);
 }
 
+void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg)
+{
+    s->tell = tell;
+    s->tell_arg = arg;
+    s->told = am_now();
+}
+
+/* The end of this stretch of a wait that may last until `end`. */
+static int64_t stretch(const am_dns_session *s, int64_t end)
+{
+    return s->tell && s->told + TELL_MS < end ? s->told + TELL_MS : end;
+}
+
+static void tell(am_dns_session *s, int64_t now)
+{
+    if (!s->tell || now < s->told + TELL_MS)
+        return;
+    s->tell(s->tell_arg);
+    s->told = now;
+}
+
 static void wait_for(am_dns_session *s, question *q)
 {
-    int64_t from = am_now(), until = from + s->wait_left;
+    int64_t from = am_now(), now = from, until = from + s->wait_left;
     bool more = true;
     am_dns_poll(s);
     while (!q->answer && more) {
-        more = am_bell_wait(&s->bell, s->heard, until);
+        bool rung = am_bell_wait(&s->bell, s->heard, stretch(s, until));
         collect(s);
+        now = am_now();
+        tell(s, now);
+        more = rung || now < until;
     }
     if (!q->answer)
         settle(s, q, &s->own[NO_TIME]);
-    int64_t took = am_now() - from;
+    int64_t took = now - from;
     s->wait_left = took < s->wait_left ? s->wait_left - took : 0;
 }
 
@@ -351,6 +380,7 @@ static am_answer *answer_to(am_dns_session *s, am_str name, am_dns_type type)
             return &s->own[NO_MEMORY];
         q->counted = true;
         s->waits_left--;
+        s->waited++;
     }
     if (q->answer)
         am_dns_poll(s);
@@ -377,6 +407,11 @@ const am_dns_answer *am_dns_peek(am_dns_session *s, am_str name, am_dns_type typ
     am_dns_poll(s);
     question *q = find(s, &k);
     return q && q->answer ? &q->answer->pub : NULL;
+}
+
+unsigned am_dns_waited(const am_dns_session *s)
+{
+    return s->waited;
 }
 
 void am_dns_end(am_dns_session *s)

@@ -90,6 +90,9 @@ am_dns_session *am_dns_begin(
  * later, whatever the ones before them ask; at most half of what is left. 0: nothing is kept. */
 void am_dns_keep(am_dns_session *s, unsigned questions);
 
+/* While am_dns_wait waits, `tell` is called every two seconds, from the thread that waits. */
+void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg);
+
 /* Asks and does not wait. The name may be anything; one that cannot be asked
  * for (am_domain_askable) is NXDOMAIN without a query. Asking twice is asking once. */
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type);
@@ -111,6 +114,9 @@ const am_dns_answer *am_dns_wait(
 
 /* The answer of a question asked before, if it is there already, or NULL. Not traced. */
 const am_dns_answer *am_dns_peek(am_dns_session *s, am_str name, am_dns_type type);
+
+/* How many distinct questions were waited for so far; does not depend on early asking. */
+unsigned am_dns_waited(const am_dns_session *s);
 
 /* Gives all answers back; questions still in flight go on into the cache.
  * NULL is fine. */
