@@ -4,8 +4,8 @@
  * For: whoever has a message (the milter, the tools). Facts are noted as they
  * arrive and the DNS is asked for what they will need; am_message_finish joins
  * everything, in the order in which one method needs another: iprev, SPF, DKIM,
- * ARC, DMARC. Waits: am_message_finish alone. Memory: one arena, let go with the
- * message. Callers: one thread at a time.
+ * ARC, DMARC. Waits: am_message_envelope and am_message_finish alone. Memory: one arena, let go
+ * with the message. Callers: one thread at a time.
  */
 #include "libauth/message.h"
 #include "libauth/base/domain.h"
@@ -31,7 +31,7 @@ struct am_message {
     am_arc *arc;
     am_evidence evidence;
     unsigned asked, authors; /* fields that have asked early: signatures, From */
-    bool eoh;
+    bool eoh, enveloped;
 };
 
 am_message *am_message_new(am_dns *dns, const am_options *o)
@@ -242,9 +242,19 @@ static void finish_dmarc(am_message *m)
     e->has_dmarc = true;
 }
 
+const am_evidence *am_message_envelope(am_message *m)
+{
+    if (!m->enveloped)
+        finish_envelope(m);
+    m->enveloped = true;
+    if (am_arena_failed(m->arena))
+        m->evidence.fault = "out of memory";
+    return &m->evidence;
+}
+
 const am_evidence *am_message_finish(am_message *m)
 {
-    finish_envelope(m);
+    am_message_envelope(m);
     if (m->eoh) {
         finish_dkim(m);
         finish_arc(m);

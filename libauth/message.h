@@ -44,6 +44,11 @@ void am_message_eoh(am_message *m);
 bool am_message_wants_body(const am_message *m);
 void am_message_body(am_message *m, const void *p, size_t n);
 
+/* The verdicts of the envelope alone (iprev, SPF), before the header is there; waits for the DNS.
+ * After client, helo and sender, which must not come again. am_message_finish does not do it twice.
+ * Never NULL; valid until am_message_free. */
+const am_evidence *am_message_envelope(am_message *m);
+
 /* The verdicts; waits for the DNS. After eoh; or without it: SPF and iprev
  * alone. Never NULL; valid until am_message_free. Once. */
 const am_evidence *am_message_finish(am_message *m);
@@ -57,6 +62,8 @@ void am_message_free(am_message *m); /* at any point; NULL is fine */
 typedef struct am_results_options {
     const char *authserv_id;
     bool full_sender; /* smtp.mailfrom with its local-part (RFC 8601 4 advises against) */
+    const char *rule,
+        *reason; /* of the local rule that decided: policy.rule, policy.reason; or NULL */
 } am_results_options;
 
 /* The evidence as Authentication-Results; everything in the arena. */

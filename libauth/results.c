@@ -138,12 +138,14 @@ static void add_dmarc(builder *b)
     am_resinfo *r = add(b, "dmarc", v->result);
     r->reason = am_str_of(v->reason);
     property(r, "header", "from", v->domain);
-    if (!v->has_policy)
-        return;
     am_dmarc_policy policy = v->policy;
     if (v->testing && policy != AM_DMARC_NONE)
         policy--;
-    property(r, "policy", "dmarc", am_str_of(am_dmarc_policy_word(policy)));
+    if (v->has_policy)
+        property(r, "policy", "dmarc", am_str_of(am_dmarc_policy_word(policy)));
+    /* RFC 8601 2.3: policy.* says why a result was not acted upon as it stands; names of ours */
+    property(r, "policy", "rule", am_str_of(b->o->rule));
+    property(r, "policy", "reason", am_str_of(b->o->reason));
 }
 
 static void add_iprev(builder *b)
