@@ -147,8 +147,9 @@ static void check_numbers(const am_conf *c, am_findings *f)
             "dns.try: longer than dns.timeout, so that nothing is asked twice; make it less than "
             "%g",
             c->dns.timeout_ms / 1000.0);
-    if (c->limits.client_sessions > c->limits.sessions)
-        am_finding(f, c->file, am_conf_line(c, "limits", "sessions-per-client"),
+    unsigned line = am_conf_line(c, "limits", "sessions-per-client");
+    if (line && c->limits.client_sessions > c->limits.sessions)
+        am_finding(f, c->file, line,
             "limits.sessions-per-client: more than limits.sessions, one client can take all; make "
             "it "
             "less than %u",

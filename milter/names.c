@@ -196,7 +196,7 @@ static char *slurp(const char *file, size_t *n, am_error *why)
     struct stat st;
     FILE *f = fopen(file, "re");
     if (!f || fstat(fileno(f), &st) != 0) {
-        am_error_set(why, "%s: %s", file, strerror(errno));
+        am_error_set(why, "%s: %s; wanted: a file with one entry a line", file, strerror(errno));
         if (f)
             fclose(f);
         return NULL;
