@@ -2,12 +2,15 @@
  * message: the way of one message through the methods.
  *
  * For: whoever has a message (the milter, the tools). Facts are noted as they
- * arrive and the DNS is asked for what they will need; am_message_finish joins
- * everything, in the order in which one method needs another: iprev, SPF, DKIM,
- * ARC, DMARC. Waits: am_message_envelope and am_message_finish alone. Memory: one arena, let go
- * with the message. Callers: one thread at a time.
+ * arrive and the DNS is asked for what they will need; am_message_finish joins everything. What
+ * DMARC needs comes first (SPF of MAIL FROM, DKIM, DMARC), so that nothing that a stranger has a
+ * name server for can use up the time and the questions before it: a slow HELO name must not make a
+ * spoofed author a temperror. Then the rest of the client (client.c), and ARC with its many keys;
+ * then whether trusted sealers override DMARC. Waits: am_message_envelope and
+ * am_message_finish alone. Memory: one arena, let go with the message. Callers: one thread at a
+ * time.
  */
-#include "libauth/message.h"
+#include "libauth/message_in.h"
 #include "libauth/base/domain.h"
 
 #include <stdlib.h>
@@ -17,21 +20,10 @@ enum {
     MAX_MEMORY = 64 << 20,
     MAX_FIELDS = 10000,
     MAX_HEADER = 8 << 20,
-    MAX_EARLY_KEYS = 20,
-};
-
-struct am_message {
-    const am_options *options;
-    am_arena *arena;
-    am_context context;
-    am_trace trace;
-    am_header header;
-    am_bodies *bodies;
-    am_dkim *dkim;
-    am_arc *arc;
-    am_evidence evidence;
-    unsigned asked, authors; /* fields that have asked early: signatures, From */
-    bool eoh, enveloped;
+    EARLY_KEYS = 10, /* of DKIM: as many as are evaluated where nothing else is wanted */
+    EARLY_SEALS = 20,
+    SIGNATURES = 10,     /* what am_dkim_options.max_signatures 0 means */
+    DMARC_QUESTIONS = 9, /* RFC 9989 4.10: eight of the author's walk; and does the domain exist? */
 };
 
 am_message *am_message_new(am_dns *dns, const am_options *o)
@@ -47,11 +39,14 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
     m->trace.arena = a;
     m->context = (am_context){
         .arena = a, .trace = o->explain ? &m->trace : NULL, .now = o->now ? o->now : time(NULL)};
-    m->context.dns = am_dns_begin(dns, a, &o->dns, m->context.trace);
+    am_dns_limits limits = o->dns;
+    limits.no_early = limits.no_early || o->no_prefetch;
+    m->context.dns = am_dns_begin(dns, a, &limits, m->context.trace);
     m->header = (am_header){.arena = a,
         .max_fields = o->max_fields ? o->max_fields : MAX_FIELDS,
         .max_octets = o->max_header_octets ? o->max_header_octets : MAX_HEADER};
     m->evidence.trace = m->context.trace;
+    m->evidence.author = (am_author){.status = AM_AUTHOR_BAD, .reason = "no header"};
     if (!m->context.dns) {
         am_message_free(m);
         return NULL;
@@ -59,64 +54,10 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
     return m;
 }
 
-static am_spf_query query_helo(const am_message *m)
+/* A signature asks for its key; not all of a heap do: it would be others who had to answer. */
+static void start_key(am_message *m, const am_field *f, unsigned *asked, unsigned max)
 {
-    const am_evidence *e = &m->evidence;
-    return (am_spf_query){.ip = e->ip,
-        .domain = e->helo,
-        .local = AM_STR("postmaster"),
-        .helo = e->helo,
-        .receiver = am_str_of(m->options->receiver)};
-}
-
-/* RFC 7208 2.4: a null reverse-path is postmaster@HELO. */
-static am_spf_query query_sender(const am_message *m)
-{
-    am_spf_query q = query_helo(m);
-    if (!m->evidence.spf_from_helo) {
-        q.domain = m->evidence.sender.domain;
-        q.local = m->evidence.sender.local;
-    }
-    return q;
-}
-
-void am_message_client(am_message *m, const am_ip *ip)
-{
-    m->evidence.ip = *ip;
-    if (ip->family && !m->options->no_prefetch)
-        am_iprev_start(&m->context, ip);
-}
-
-void am_message_helo(am_message *m, am_str name)
-{
-    m->evidence.helo = am_str_copy(m->arena, name);
-    m->evidence.has_helo = true;
-    am_spf_query q = query_helo(m);
-    if (q.ip.family && !m->options->no_prefetch)
-        am_spf_start(&m->context, &q);
-}
-
-void am_message_sender(am_message *m, am_str path)
-{
-    am_evidence *e = &m->evidence;
-    bool address = am_path_parse(m->arena, am_str_copy(m->arena, path), &e->sender);
-    if (!address)
-        e->sender = (am_mailbox){.local = am_str_copy(m->arena, path)};
-    e->spf_from_helo = address && !e->sender.domain.p && !e->sender.local.p;
-    am_spf_query q = query_sender(m);
-    if (q.ip.family && !m->options->no_prefetch)
-        am_spf_start(&m->context, &q);
-}
-
-void am_message_login(am_message *m, am_str user)
-{
-    m->evidence.auth_user = am_str_copy(m->arena, user);
-}
-
-/* A signature asks for its key; not all of a heap do, as the message's questions are counted. */
-static void start_key(am_message *m, const am_field *f)
-{
-    if (m->asked++ < MAX_EARLY_KEYS)
+    if ((*asked)++ < max)
         am_dkim_start(&m->context, f->value);
 }
 
@@ -131,12 +72,14 @@ static void start_author(am_message *m, am_field *from)
 /* What a field will need of the DNS is asked for as soon as the field is there. */
 static void field_seen(am_message *m)
 {
+    am_dns_poll(m->context.dns);
     if (m->header.failed || m->options->no_prefetch)
         return;
     am_field *f = &m->header.field[m->header.n - 1];
-    if (am_str_iis(f->name, "DKIM-Signature") || am_str_iis(f->name, "ARC-Seal") ||
-        am_str_iis(f->name, "ARC-Message-Signature"))
-        start_key(m, f);
+    if (am_str_iis(f->name, "DKIM-Signature"))
+        start_key(m, f, &m->keys, EARLY_KEYS);
+    else if (am_str_iis(f->name, "ARC-Seal") || am_str_iis(f->name, "ARC-Message-Signature"))
+        start_key(m, f, &m->seals, EARLY_SEALS);
     else if (am_str_iis(f->name, "From"))
         start_author(m, f);
 }
@@ -157,6 +100,7 @@ void am_message_eoh(am_message *m)
 {
     am_evidence *e = &m->evidence;
     m->eoh = true;
+    am_client_eoh(m);
     if (m->header.failed) {
         e->limit = am_arena_failed(m->arena) ? NULL : "header over the limits";
         e->author = (am_author){.status = AM_AUTHOR_BAD, .reason = "header over the limits"};
@@ -178,26 +122,11 @@ bool am_message_wants_body(const am_message *m)
 
 void am_message_body(am_message *m, const void *p, size_t n)
 {
+    am_dns_poll(m->context.dns);
     if (!m->dkim)
         return;
     am_bodies_feed(m->bodies, p, n);
     am_dkim_body(m->dkim, p, n);
-}
-
-static void finish_envelope(am_message *m)
-{
-    am_evidence *e = &m->evidence;
-    if (!e->ip.family)
-        return;
-    e->iprev = am_iprev_check(&m->context, &e->ip);
-    e->has_iprev = true;
-    am_spf_query helo = query_helo(m), sender = query_sender(m);
-    if (!e->sender.local.p && !e->sender.domain.p)
-        e->spf_from_helo = true;
-    if (e->has_helo || e->spf_from_helo)
-        e->helo_spf = am_spf_check(&m->context, &m->options->spf, &helo);
-    e->spf = e->spf_from_helo ? e->helo_spf : am_spf_check(&m->context, &m->options->spf, &sender);
-    e->has_spf = true;
 }
 
 static void finish_dkim(am_message *m)
@@ -242,11 +171,42 @@ static void finish_dmarc(am_message *m)
     e->has_dmarc = true;
 }
 
-const am_evidence *am_message_envelope(am_message *m)
+/* RFC 8617 7.2.1 */
+static void finish_trust(am_message *m)
 {
-    if (!m->enveloped)
-        finish_envelope(m);
-    m->enveloped = true;
+    am_evidence *e = &m->evidence;
+    if (e->dmarc.result != AM_FAIL || !m->options->trusted_sealers.n)
+        return;
+    e->has_trust = true;
+    e->trust = am_trust_check(m->arena, &m->options->trusted_sealers, &e->arc, e->dmarc.domain);
+    am_trace_notef(m->context.trace, "dmarc", "8617 7.2.1", AM_STR("trusted sealers"), "%s%s",
+        e->trust.overridden ? "dmarc=fail is overridden" : "no: ", e->trust.reason);
+}
+
+/* MAIL FROM's domain may be slow, and have many questions: what DMARC asks of the author's is under
+ * way meanwhile, and the questions of those who come later are kept. */
+static void finish_aligned(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    unsigned signatures = m->options->dkim.max_signatures;
+    if (m->options->no_prefetch && e->author.status == AM_AUTHOR_ONE)
+        am_dmarc_start(&m->context, &m->options->dmarc, e->author.mailbox.domain);
+    am_dns_keep(m->context.dns, (signatures ? signatures : SIGNATURES) + DMARC_QUESTIONS);
+    am_client_finish_sender(m);
+    am_dns_keep(m->context.dns, DMARC_QUESTIONS);
+    finish_dkim(m);
+    am_dns_keep(m->context.dns, 0);
+    finish_dmarc(m);
+}
+
+const am_evidence *am_message_envelope(am_message *m, bool all)
+{
+    unsigned signatures = m->options->dkim.max_signatures;
+    am_dns_keep(m->context.dns, (signatures ? signatures : SIGNATURES) + DMARC_QUESTIONS);
+    am_client_finish_sender(m);
+    if (all)
+        am_client_finish_name(m);
+    am_dns_keep(m->context.dns, 0);
     if (am_arena_failed(m->arena))
         m->evidence.fault = "out of memory";
     return &m->evidence;
@@ -254,11 +214,14 @@ const am_evidence *am_message_envelope(am_message *m)
 
 const am_evidence *am_message_finish(am_message *m)
 {
-    am_message_envelope(m);
+    if (m->eoh)
+        finish_aligned(m);
+    else
+        am_client_finish_sender(m);
+    am_client_finish(m);
     if (m->eoh) {
-        finish_dkim(m);
         finish_arc(m);
-        finish_dmarc(m);
+        finish_trust(m);
     }
     if (am_arena_failed(m->arena) || (m->eoh && !(m->dkim && m->arc) && !m->evidence.limit))
         m->evidence.fault = "out of memory";

@@ -23,6 +23,9 @@ enum {
     WELCOME = SMFIF_QUARANTINE | SMFIF_SETSYMLIST,
 };
 
+/* Postfix has them at HELO, Sendmail at both. */
+#define TLS_MACROS "{tls_version} {cipher} {cipher_bits} {cert_subject} {cert_issuer} {verify}"
+
 static char results_name[] = "Authentication-Results";
 static char listener_name[] = "{daemon_name}", listener_port[] = "{daemon_port}";
 
@@ -44,15 +47,19 @@ static sfsistat go_on(const am_session *s, unsigned long no_answer)
     return am_session_terms(s)->steps & no_answer ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
-/* Only these macros are looked at; the MTA need not send others. */
+/* Only these macros are looked at; the MTA need not send others. j, which every MTA has, makes it
+ * send a list with each MAIL: without one libmilter keeps that of the message before, login and
+ * all.
+ */
 static void ask_for_macros(SMFICTX *ctx, const am_policy_needs *n)
 {
     const struct {
         int where;
         const char *macros;
-    } want[] = {{SMFIM_CONNECT, n->listener ? "{daemon_name} {daemon_port}" : ""}, {SMFIM_HELO, ""},
-        {SMFIM_ENVFROM, "{auth_authen}"}, {SMFIM_ENVRCPT, ""}, {SMFIM_DATA, ""}, {SMFIM_EOH, "i"},
-        {SMFIM_EOM, "i"}};
+    } want[] = {{SMFIM_CONNECT, n->listener ? "{daemon_name} {daemon_port}" : ""},
+        {SMFIM_HELO, TLS_MACROS},
+        {SMFIM_ENVFROM, "j {auth_authen} {auth_type} {auth_author} " TLS_MACROS},
+        {SMFIM_ENVRCPT, ""}, {SMFIM_DATA, ""}, {SMFIM_EOH, "i"}, {SMFIM_EOM, "i"}};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++)
         (void)smfi_setsymlist(ctx, want[i].where, (char *)(uintptr_t)want[i].macros);
 }
@@ -147,13 +154,31 @@ static sfsistat refuse(SMFICTX *ctx, const am_decision *d)
     return d->action == AM_ACTION_REJECT ? SMFIS_REJECT : SMFIS_TEMPFAIL;
 }
 
+static am_str macro(SMFICTX *ctx, const char *name)
+{
+    return am_str_of(smfi_getsymval(ctx, (char *)(uintptr_t)name));
+}
+
+static am_mail mail_of(SMFICTX *ctx, char **argument)
+{
+    return (am_mail){.argument = argument,
+        .login = {macro(ctx, "{auth_authen}"), macro(ctx, "{auth_type}"),
+            macro(ctx, "{auth_author}")},
+        .tls = {.version = macro(ctx, "{tls_version}"),
+            .cipher = macro(ctx, "{cipher}"),
+            .bits = macro(ctx, "{cipher_bits}"),
+            .subject = macro(ctx, "{cert_subject}"),
+            .issuer = macro(ctx, "{cert_issuer}"),
+            .verify = macro(ctx, "{verify}")}};
+}
+
 static sfsistat on_sender(SMFICTX *ctx, char **argument)
 {
-    static char login[] = "{auth_authen}";
     am_session *s = session_of(ctx);
     if (!s)
         return SMFIS_TEMPFAIL;
-    const am_decision *d = am_session_sender(s, argument[0], smfi_getsymval(ctx, login));
+    am_mail mail = mail_of(ctx, argument);
+    const am_decision *d = am_session_sender(s, &mail);
     if (!d)
         return go_on(s, SMFIP_NR_MAIL);
     sfsistat answer = refuse(ctx, d);

@@ -25,6 +25,12 @@ static const am_choice dmarc_words[] = {{"none", AM_NONE, NULL}, {"pass", AM_PAS
     {"permerror", AM_PERMERROR, "7.1"}, {NULL, 0, NULL}};
 static const am_choice iprev_words[] = {{"pass", AM_PASS, NULL}, {"fail", AM_FAIL, "7.25"},
     {"temperror", AM_TEMPERROR, "7.25"}, {"permerror", AM_PERMERROR, "7.25"}, {NULL, 0, NULL}};
+static const am_choice helo_words[] = {{"pass", AM_PASS, NULL}, {"neutral", AM_NEUTRAL, NULL},
+    {"fail", AM_FAIL, "7.1"}, {"temperror", AM_TEMPERROR, "7.1"}, {NULL, 0, NULL}};
+static const am_choice align_words[] = {
+    {"none", AM_NONE, NULL}, {"pass", AM_PASS, NULL}, {"fail", AM_FAIL, "7.1"}, {NULL, 0, NULL}};
+static const am_choice trail_words[] = {{"pass", AM_PASS, NULL}, {"neutral", AM_NEUTRAL, NULL},
+    {"fail", AM_FAIL, "7.1"}, {NULL, 0, NULL}};
 static const am_choice auth_words[] = {
     {"none", AM_NONE, NULL}, {"pass", AM_PASS, NULL}, {NULL, 0, NULL}};
 static const am_choice yes_no[] = {{"no", 0, NULL}, {"yes", 1, NULL}, {NULL, 0, NULL}};
@@ -201,6 +207,11 @@ static bool get_arc_sealer(const am_case *c, size_t i, am_seen *out)
     return one_name(there, i, there ? v->set[v->sets - 1].sealer : (am_str){0}, out);
 }
 
+static bool get_arc_trust(const am_case *c, size_t i, am_seen *out)
+{
+    return one_word(c->e->has_dmarc, i, c->e->has_trust && c->e->trust.overridden, out);
+}
+
 static bool get_dmarc(const am_case *c, size_t i, am_seen *out)
 {
     return one_word(c->e->has_dmarc, i, c->e->dmarc.result, out);
@@ -233,6 +244,47 @@ static bool get_dmarc_aligned(const am_case *c, size_t i, am_seen *out)
 static bool get_org_domain(const am_case *c, size_t i, am_seen *out)
 {
     return one_name(c->e->has_dmarc, i, c->e->dmarc.org_domain, out);
+}
+
+static bool get_relay(const am_case *c, size_t i, am_seen *out)
+{
+    out->ip = c->e->relay;
+    return i == 0 && c->e->hop.relayed;
+}
+
+static bool get_helo(const am_case *c, size_t i, am_seen *out)
+{
+    return one_word(c->e->has_helo_check, i, c->e->helo_check.result, out);
+}
+
+static bool get_auth_align(const am_case *c, size_t i, am_seen *out)
+{
+    return one_word(c->e->has_align, i, c->e->align.result, out);
+}
+
+static bool get_tls(const am_case *c, size_t i, am_seen *out)
+{
+    return one_word(c->e->has_tls, i, c->e->tls.result, out);
+}
+
+static bool get_tls_weak(const am_case *c, size_t i, am_seen *out)
+{
+    return one_word(c->e->has_tls && c->e->tls.result == AM_PASS, i, c->e->tls.weak, out);
+}
+
+static bool get_tls_version(const am_case *c, size_t i, am_seen *out)
+{
+    return one_text(i, c->e->has_tls ? c->e->tls.version : (am_str){0}, out);
+}
+
+static bool get_trail(const am_case *c, size_t i, am_seen *out)
+{
+    return one_word(c->e->has_trail, i, c->e->trail.result, out);
+}
+
+static bool get_sender_id(const am_case *c, size_t i, am_seen *out)
+{
+    return one_word(c->e->has_sender_id, i, c->e->sender_id.result, out);
 }
 
 static bool get_list(const am_case *c, size_t i, am_seen *out)
@@ -283,12 +335,21 @@ const am_condition am_condition_table[] = {
     {"dkim-algorithm", TEXT, END, .get = get_dkim_algorithm},
     {"arc", WORD(arc_words), END, .get = get_arc},
     {"arc-sealer", DOMAIN, END, .get = get_arc_sealer},
+    {"arc-trust", WORD(yes_no), END, .get = get_arc_trust},
     {"dmarc", WORD(dmarc_words), END, .get = get_dmarc},
     {"dmarc-policy", WORD(policy_words), END, .get = get_dmarc_policy},
     {"dmarc-requested", WORD(policy_words), END, .get = get_dmarc_requested},
     {"dmarc-testing", WORD(yes_no), END, .get = get_dmarc_testing},
     {"dmarc-aligned", WORD(aligned_words), END, .get = get_dmarc_aligned},
     {"org-domain", DOMAIN, END, .get = get_org_domain},
+    {"relay", AM_CONDITION_NET, END, .get = get_relay},
+    {"helo", WORD(helo_words), END, .get = get_helo},
+    {"auth-align", WORD(align_words), END, .own = true, .get = get_auth_align},
+    {"tls", WORD(auth_words), END, .get = get_tls},
+    {"tls-weak", WORD(yes_no), END, .get = get_tls_weak},
+    {"tls-version", TEXT, END, .get = get_tls_version},
+    {"trail", WORD(trail_words), END, .get = get_trail},
+    {"sender-id", WORD(spf_words), END, .get = get_sender_id},
     {"list", WORD(yes_no), END, .get = get_list},
     {"list-id", TEXT, END, .get = get_list_id},
     {"size-over", AM_CONDITION_OVER, END, .get = get_size},

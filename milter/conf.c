@@ -12,6 +12,7 @@
 #include "milter/conf.h"
 #include "milter/option.h"
 #include "milter/rule_conf.h"
+#include "milter/sealers.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -272,6 +273,27 @@ static void load_psl(am_conf *c)
     say(NULL, all.text);
 }
 
+static void load_sealers(am_conf *c)
+{
+    am_error e, all;
+    if (now->failed || am_sealers_load(c, &e))
+        return;
+    am_error_set(&all, "arc.trusted-sealers: %s", e.text);
+    say(NULL, all.text);
+}
+
+static void load_login_map(am_conf *c)
+{
+    am_error e, all;
+    if (now->failed || !*c->methods.login_map_file)
+        return;
+    c->methods.login_map = am_loginmap_load(c->methods.login_map_file, &e);
+    if (c->methods.login_map)
+        return;
+    am_error_set(&all, "methods.login-map: %s", e.text);
+    say(NULL, all.text);
+}
+
 static am_conf *read_conf(const char *file, const char *text, am_error *why)
 {
     am_arena *a = am_arena_new(0);
@@ -294,6 +316,10 @@ static am_conf *read_conf(const char *file, const char *text, am_error *why)
     if (!r.failed && cfg) {
         set_host_name(c);
         load_psl(c);
+        load_sealers(c);
+        load_login_map(c);
+        c->own[0] = c->authserv_id;
+        c->own[1] = c->receiver;
     }
     bool good = cfg && !r.failed;
     cfg_free(cfg);
@@ -421,5 +447,6 @@ void am_conf_free(am_conf *c)
         return;
     am_conf_free(c->shadow); /* which has none */
     am_psl_free(c->dmarc.psl);
+    am_loginmap_free(c->methods.login_map);
     am_arena_free(c->arena); /* c lives there */
 }

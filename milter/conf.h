@@ -18,6 +18,19 @@ typedef struct am_conf_nets {
     am_net item[AM_CONF_LIST_MAX];
 } am_conf_nets;
 
+/* Kinds of clients that are ours. */
+typedef enum am_class {
+    AM_CLASS_NONE,
+    AM_CLASS_AUTHENTICATED, /* logged in */
+    AM_CLASS_LOCAL,         /* in local-networks */
+    AM_CLASS_SUBMISSION,    /* submitted on this host, without an address */
+} am_class;
+
+typedef struct am_conf_classes {
+    unsigned n;
+    am_class item[AM_CONF_LIST_MAX];
+} am_conf_classes;
+
 /* What to do where we cannot judge. */
 typedef enum am_conf_action { AM_CONF_ACCEPT, AM_CONF_TEMPFAIL } am_conf_action;
 
@@ -38,7 +51,8 @@ typedef struct am_conf {
     unsigned socket_mode;
     const char *socket_group, *user, *pid_file;
     const char *authserv_id, *receiver; /* the host's name where not set */
-    am_conf_nets local_networks;
+    am_conf_nets local_networks, trusted_relays;
+    am_conf_classes skip, exempt; /* not judged at all; judged and never enforced upon */
     am_conf_action on_fault, on_dns_failure;
     unsigned drain_ms;
     struct {
@@ -62,7 +76,8 @@ typedef struct am_conf {
         bool body_length_policy;
     } dkim;
     struct {
-        am_conf_list trusted_sealers; /* normalised domains */
+        am_conf_list trusted_sealers; /* normalised; a "." in front: and all below; file:/PATH */
+        am_trust_list sealers;        /* the same, files read, as libauth wants it */
         unsigned max_sets;
     } arc;
     struct {
@@ -86,13 +101,19 @@ typedef struct am_conf {
         unsigned client_sessions, recipients;              /* client_sessions 0: no bound */
     } limits;
     struct {
-        bool full_sender;
+        bool full_sender, keep_relayed;
     } authres;
+    struct {
+        bool helo, tls, trail, sender_id, trust_auth_parameter;
+        const char *login_map_file;
+        am_loginmap *login_map; /* loaded where there is a file; the configuration's own */
+    } methods;
+    const char *own[2];  /* names of ours: authserv-id, receiver */
     const am_rule *rule; /* in the order of the file */
     size_t rules;
     struct {
-        bool rcpt, octets, header, listener;
-    } asks;                   /* some rule asks for recipients, size, List-Id, the listener */
+        bool rcpt, octets, header, listener, client;
+    } asks; /* some rule asks for recipients, size, List-Id, the listener, iprev or HELO's SPF */
     struct am_conf *shadow;   /* the second policy; NULL: none */
     const char *const *value; /* what each row of am_option_table was given, as text */
     const unsigned *line;     /* where it stands in the file; 0: it does not */
@@ -119,7 +140,8 @@ void am_conf_options(const am_conf *c, am_options *out);
 /* The DNS backend that the configuration asks for. NULL: `why`. */
 am_dns *am_conf_dns(const am_conf *c, am_error *why);
 
-/* Is the client one of ours: never enforced upon? */
-bool am_conf_is_local(const am_conf *c, const am_ip *ip);
+/* The first class of `list` that the client is of, or NONE. `ip` family 0: no address. */
+am_class am_conf_class(
+    const am_conf *c, const am_conf_classes *list, const am_ip *ip, bool authenticated);
 
 #endif

@@ -46,6 +46,19 @@ bool am_conf_acts(const am_conf *c)
     return c->dmarc.enforce || c->dmarc.malformed_from > AM_MALFORMED_PERMERROR;
 }
 
+static bool has_class(const am_conf_classes *l, am_class wanted)
+{
+    for (unsigned i = 0; i < l->n; i++)
+        if (l->item[i] == wanted)
+            return true;
+    return false;
+}
+
+bool am_conf_spares_local(const am_conf *c)
+{
+    return has_class(&c->exempt, AM_CLASS_LOCAL) || has_class(&c->skip, AM_CLASS_LOCAL);
+}
+
 /* ---- Trust ---- */
 
 bool am_conf_is_suffix(am_arena *a, const am_psl *psl, am_str domain)
@@ -58,17 +71,15 @@ bool am_conf_is_suffix(am_arena *a, const am_psl *psl, am_str domain)
 
 static void check_sealers(const am_conf *c, const am_psl *psl, am_arena *a, am_findings *f)
 {
-    const am_conf_list *l = &c->arc.trusted_sealers;
-    for (unsigned i = 0; i < l->n; i++) {
-        am_str domain = am_str_of(l->item[i]);
-        if (domain.n && domain.p[0] == '.')
-            domain = am_str_cut(domain, 1, domain.n);
+    const am_trust_list *l = &c->arc.sealers;
+    for (size_t i = 0; i < l->n; i++) {
+        am_str domain = l->entry[i].domain;
         if (am_conf_is_suffix(a, psl, domain))
             am_finding(f, c->file, am_conf_line(c, "arc", "trusted-sealers"),
-                "arc.trusted-sealers: \"%.60s\" is a public suffix, anybody can have a name below "
+                "arc.trusted-sealers: \"%.*s\" is a public suffix, anybody can have a name below "
                 "it; "
                 "name the sealer's own domain",
-                l->item[i]);
+                (int)(domain.n > 60 ? 60 : domain.n), domain.p);
     }
 }
 
@@ -89,7 +100,7 @@ static bool holds_all(const am_conf_nets *l, unsigned family)
 static void check_everybody(const am_conf *c, am_findings *f)
 {
     bool v4 = holds_all(&c->local_networks, 4), v6 = holds_all(&c->local_networks, 6);
-    if ((v4 || v6) && am_conf_acts(c))
+    if ((v4 || v6) && am_conf_acts(c) && am_conf_spares_local(c))
         am_finding(f, c->file, am_conf_line(c, "", "local-networks"),
             "local-networks holds all addresses of IPv%s, so that nothing is ever enforced upon "
             "them; "

@@ -41,6 +41,9 @@ unsigned am_conf_line(const am_conf *c, const char *section, const char *name);
 /* Is it a domain below which anybody can have a name? */
 bool am_conf_is_suffix(am_arena *a, const am_psl *psl, am_str domain);
 
+/* Is mail of local-networks left alone, or not even judged? */
+bool am_conf_spares_local(const am_conf *c);
+
 /* May the configuration refuse or set aside anything? */
 bool am_conf_acts(const am_conf *c);
 

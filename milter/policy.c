@@ -49,7 +49,7 @@ static am_decision decision(am_measure m, const char *why)
         .why = why};
 }
 
-static am_decision accept_because(const char *why)
+am_decision am_policy_accept(const char *why)
 {
     return decision(AM_MEASURE_ACCEPT, why);
 }
@@ -64,11 +64,13 @@ static am_decision refusal(am_measure m, const char *code, const char *xcode, co
 
 static am_decision fault(const am_conf *c, const char *why)
 {
-    if (c->on_fault == AM_CONF_ACCEPT)
-        return accept_because(why);
-    /* RFC 3463 3.4: other mail system status */
-    am_decision d = refusal(AM_MEASURE_TEMPFAIL, "451", "4.3.0", why);
-    snprintf(d.text, sizeof d.text, "Local problem in authentication checks, try again later");
+    am_decision d = am_policy_accept(why);
+    if (c->on_fault != AM_CONF_ACCEPT) {
+        /* RFC 3463 3.4: other mail system status */
+        d = refusal(AM_MEASURE_TEMPFAIL, "451", "4.3.0", why);
+        snprintf(d.text, sizeof d.text, "Local problem in authentication checks, try again later");
+    }
+    d.fault = true;
     return d;
 }
 
@@ -78,7 +80,7 @@ static am_decision fault(const am_conf *c, const char *why)
 static am_decision dns_failure(const am_conf *c, const am_evidence *e)
 {
     if (c->on_dns_failure == AM_CONF_ACCEPT)
-        return accept_because("dns failure");
+        return am_policy_accept("dns failure");
     /* RFC 3463 3.5: directory server failure */
     am_decision d = refusal(AM_MEASURE_TEMPFAIL, "451", "4.4.3", "dns failure");
     snprintf(d.text, sizeof d.text,
@@ -103,7 +105,7 @@ static am_decision refuse(const am_conf *c, const am_evidence *e)
 static am_decision set_aside(const am_conf *c, const am_evidence *e, const am_facts *f)
 {
     if (!c->policy.by_field && !f->can_quarantine)
-        return accept_because("the MTA offers no quarantine");
+        return am_policy_accept("the MTA offers no quarantine");
     bool malformed = e->dmarc.from_malformed;
     am_decision d = decision(c->policy.by_field ? AM_MEASURE_QUARANTINE : AM_MEASURE_HOLD,
         malformed ? "malformed From" : "dmarc");
@@ -132,30 +134,33 @@ static am_dmarc_policy enforced(const am_conf *c, const am_evidence *e)
 static am_decision by_default(const am_conf *c, const am_evidence *e, const am_facts *f)
 {
     if (!e->has_dmarc)
-        return accept_because("");
+        return am_policy_accept("");
     if (e->dmarc.result == AM_TEMPERROR)
         return dns_failure(c, e);
+    if (e->dmarc.result == AM_FAIL && e->trust.overridden) /* RFC 8617 7.2.1 */
+        return am_policy_accept("trusted sealer");
     switch (enforced(c, e)) {
     case AM_DMARC_REJECT:
         return refuse(c, e);
     case AM_DMARC_QUARANTINE:
         return set_aside(c, e, f);
     default:
-        return accept_because("");
+        return am_policy_accept("");
     }
 }
 
 /* ---- Rules ---- */
 
-/* Clients that refusing is not about unless a rule says so: our own users and machines (their mail
- * is submitted, not received). NULL: none of them. */
+/* Clients that enforcing is not about unless a rule says so: our own users and machines (their mail
+ * is submitted, not received). Behind a trusted relay neither its address, nor its login, nor what
+ * it recorded makes a stranger one of them. NULL: none of them. */
 static const char *exempt(const am_conf *c, const am_evidence *e)
 {
-    if (e->auth_user.n)
-        return "authenticated client";
-    if (!e->ip.family)
-        return "local submission";
-    return am_conf_is_local(c, &e->ip) ? "local client" : NULL;
+    static const char *const word[] = {
+        NULL, "authenticated client", "local client", "local submission"};
+    if (e->hop.relayed)
+        return NULL;
+    return word[am_conf_class(c, &c->exempt, &e->ip, e->auth_user.n > 0)];
 }
 
 static am_decision by_rule(const am_conf *c, const am_case *m, const am_rule *r)
@@ -188,7 +193,7 @@ static am_decision decide_case(const am_conf *c, const am_case *m, const char *o
     const am_rule *r;
     if (am_rule_first(c->rule, c->rules, m, &r) == AM_YES)
         return by_rule(c, m, r);
-    return own ? accept_because(own) : by_default(c, m->e, m->f);
+    return own ? am_policy_accept(own) : by_default(c, m->e, m->f);
 }
 
 static bool same(const am_decision *a, const am_decision *b)
@@ -241,7 +246,7 @@ static am_decision judge(const am_conf *c, const am_evidence *e, const am_facts 
 /* Nothing is done; what would have been done stays known. */
 static am_decision watch(am_decision d)
 {
-    am_decision w = accept_because(d.why);
+    am_decision w = am_policy_accept(d.why);
     w.monitored = true;
     w.would = d.measure;
     w.rule = d.rule;
@@ -291,6 +296,7 @@ am_policy_needs am_policy_ask(const am_conf *c)
         .octets = c->asks.octets || s->asks.octets,
         .header = c->asks.header || s->asks.header,
         .listener = c->asks.listener || s->asks.listener,
+        .client = c->asks.client, /* early; the shadow judges at the end alone */
         .early = c->rules && !c->policy.monitor ? c->spf.reject_at : AM_STAGE_END};
 }
 

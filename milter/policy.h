@@ -21,6 +21,7 @@ typedef struct am_decision {
     char text[320]; /* reject, tempfail: the reply's text; quarantine and header: the reason; else
                        "". Printable ASCII, "%" not doubled */
     const char *disposition; /* what became of the domain's wish: "none", "quarantine", "reject" */
+    bool fault;              /* a fault of ours, to be logged as an error */
     const char *why;     /* a constant for the log: "dmarc", "rule", "local client", ... or "" */
     const am_rule *rule; /* the one that decided; NULL: none did */
     bool mixed;          /* the recipients' rules differ; the strictest one decided */
@@ -30,6 +31,9 @@ typedef struct am_decision {
 
 /* "accept", "reject", ...; a constant. "quarantine" stands for hold and for the field. */
 const char *am_action_word(am_action a);
+
+/* Nothing is done, because of `why` (a constant). */
+am_decision am_policy_accept(const char *why);
 
 /* "accept", "header", "quarantine", "hold", ...: as in a rule's `action`. */
 const char *am_measure_word(am_measure m);
@@ -49,6 +53,7 @@ bool am_policy_shadow(const am_conf *c, const am_evidence *e, const am_facts *f,
 /* What facts the configuration's rules (and its shadow's) ask for. */
 typedef struct am_policy_needs {
     bool rcpt, octets, header, listener; /* header: List-Id and Precedence */
+    bool client;                         /* iprev, SPF of the HELO name */
     am_stage early;                      /* the first stage at which mail may be refused */
 } am_policy_needs;
 am_policy_needs am_policy_ask(const am_conf *c);

@@ -91,6 +91,8 @@ static const struct {
     {"iprev", ~W(AM_PASS), "iprev-name", ANY_WORDS},
     {"arc", ~W(AM_PASS), "arc-sealer", ANY_WORDS},
     {"list", W(0), "list-id", ANY_WORDS},
+    {"arc-trust", W(1), "dmarc", ~W(AM_FAIL)},
+    {"tls", W(AM_NONE), "tls-weak", ANY_WORDS},
 };
 
 static bool within(const am_test *t, unsigned words)
@@ -232,7 +234,7 @@ static void check_client(const am_conf *c, const am_rule *r, am_findings *f)
     const am_test *t = test_named(r, "client");
     am_names local = {.n = 0};
     am_str key[AM_CONF_LIST_MAX];
-    am_arena *a = t && !r->own ? am_arena_new(0) : NULL;
+    am_arena *a = t && !r->own && am_conf_spares_local(c) ? am_arena_new(0) : NULL;
     bool good = a != NULL;
     for (unsigned i = 0; good && i < c->local_networks.n; i++) {
         char text[AM_IP_TEXT];

@@ -529,7 +529,8 @@ static void note_asks(am_conf *c, const am_rule *r)
         bool *asks;
     } all[] = {{"rcpt", &c->asks.rcpt}, {"size-over", &c->asks.octets},
         {"size-under", &c->asks.octets}, {"list", &c->asks.header}, {"list-id", &c->asks.header},
-        {"listener", &c->asks.listener}};
+        {"listener", &c->asks.listener}, {"iprev", &c->asks.client},
+        {"iprev-name", &c->asks.client}, {"spf-helo", &c->asks.client}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         *all[i].asks = *all[i].asks || am_rule_names(r, all[i].condition);
 }

@@ -24,8 +24,9 @@ struct am_session {
     am_dns *dns;
     am_terms terms;
     am_ip client;
-    char *helo; /* NULL: none yet */
-    bool greeted;
+    char *helo;          /* NULL: none yet */
+    bool sent;           /* the message has a sender */
+    bool skipped;        /* this message is not judged (configuration: skip) */
     am_message *message; /* NULL: none yet, or no memory */
     am_policy_needs needs;
     am_ip counted;
@@ -96,6 +97,7 @@ void am_session_reset(am_session *s)
     s->rcpts = s->rcpts_max = 0;
     s->octets = 0;
     memset(s->seen, 0, sizeof s->seen);
+    s->sent = false;
 }
 
 /* A message that knows what the connection knows; iprev and SPF start to ask. */
@@ -124,10 +126,15 @@ void am_session_client(am_session *s, const struct sockaddr *sa)
 
 void am_session_helo(am_session *s, const char *name)
 {
+    if (s->helo || s->sent) /* a second HELO, as after STARTTLS, replaces the first */
+        am_session_reset(s);
     free(s->helo);
     s->helo = strdup(name);
-    am_session_reset(s); /* a second HELO, as after STARTTLS, replaces the first */
-    if (s->helo)
+    if (!s->helo)
+        am_session_reset(s);
+    else if (s->message)
+        am_message_helo(s->message, am_str_of(s->helo));
+    else
         begin(s);
 }
 
@@ -159,26 +166,39 @@ static am_facts facts_of(am_session *s, am_stage stage)
 /* Refused before the message has come, where the configuration lets rules do that. */
 static const am_decision *refuse_early(am_session *s, am_stage stage, const am_mailbox *rcpt)
 {
-    if (!s->message || stage < s->needs.early)
+    if (!s->message || stage < s->needs.early || s->skipped ||
+        am_client_is_relay(s->options, &s->client)) /* who is behind it, the header tells */
         return NULL;
     am_facts f = facts_of(s, stage);
     f.rcpt = rcpt;
     f.rcpts = rcpt != NULL;
-    const am_evidence *e = am_message_envelope(s->message);
+    const am_evidence *e = am_message_envelope(s->message, s->needs.client);
     if (!am_policy_early(s->conf, e, &f, &s->outcome.decision))
         return NULL;
     am_log_message(NULL, e, &s->outcome.decision);
     return &s->outcome.decision;
 }
 
-const am_decision *am_session_sender(am_session *s, const char *path, const char *login)
+/* Behind a trusted relay there are strangers, whatever class it is of itself. */
+static bool is_skipped(const am_session *s, const am_login *login)
 {
+    bool authenticated = am_smtpauth_is_login(login->user, login->mechanism);
+    return !am_client_is_relay(s->options, &s->client) &&
+           am_conf_class(s->conf, &s->conf->skip, &s->client, authenticated) != AM_CLASS_NONE;
+}
+
+const am_decision *am_session_sender(am_session *s, const am_mail *mail)
+{
+    s->skipped = is_skipped(s, &mail->login);
     begin(s);
     if (!s->message)
         return NULL;
-    am_message_sender(s->message, am_str_of(path));
-    if (login && *login)
-        am_message_login(s->message, am_str_of(login));
+    s->sent = true;
+    am_message_sender(s->message, am_str_of(mail->argument[0]));
+    for (char **p = mail->argument + 1; *p; p++)
+        am_message_parameter(s->message, am_str_of(*p));
+    am_message_login(s->message, &mail->login);
+    am_message_tls(s->message, &mail->tls);
     return refuse_early(s, AM_STAGE_MAIL, NULL);
 }
 
@@ -251,14 +271,16 @@ void am_session_field(am_session *s, const char *name, const char *value)
 
 void am_session_eoh(am_session *s)
 {
-    if (s->message)
+    if (s->message && !s->skipped)
         am_message_eoh(s->message);
 }
 
 bool am_session_body(am_session *s, const void *p, size_t n)
 {
     s->octets += n;
-    if (!s->message || !am_message_wants_body(s->message))
+    if (!s->message || s->skipped)
+        return false;
+    if (!am_message_wants_body(s->message))
         return s->needs.octets;
     am_message_body(s->message, p, n);
     return s->needs.octets || am_message_wants_body(s->message);
@@ -294,35 +316,47 @@ static bool write_mark(am_session *s, am_outcome *o)
     return o->mark != NULL;
 }
 
-/* What others wrote under our names. */
-static void begin_strips(am_session *s, am_outcome *o)
+/* Judges the message: evidence, decision, and the fields that tell it. NULL: no evidence. */
+static const am_evidence *judge(am_session *s, const am_facts *f, am_outcome *o)
+{
+    const am_evidence *e = s->message ? am_message_finish(s->message) : NULL;
+    o->decision = am_policy_decide(s->conf, e, f);
+    if (!e || e->fault)
+        return e;
+    o->field = write_field(s, e, &o->decision);
+    if (!o->field || !write_mark(s, o)) /* the same as if there were no evidence */
+        *o = (am_outcome){.decision = am_policy_decide(s->conf, NULL, f)};
+    return e;
+}
+
+/* RFC 8601 5: our names come off, but for what a relay of ours wrote, where that is wanted: what
+ * stands above the field in which it says from whom it took the message. */
+static void begin_strips(am_session *s, const am_evidence *e, am_outcome *o)
 {
     static const am_header nothing;
     const am_header *h = s->message ? am_message_header(s->message) : &nothing;
     am_arena *a = s->message ? am_message_arena(s->message) : NULL;
+    bool keep = s->conf->authres.keep_relayed && e && e->hop.found;
     o->strip[o->strips++] = am_strip_begin(a, h, am_str_of(s->conf->authserv_id), s->seen[0]);
     o->strip[o->strips++] = am_strip_begin_all(h, our_name(s, 1), s->seen[1]);
     if (!am_str_iis(am_str_of(our_name(s, 2)), our_name(s, 1)))
         o->strip[o->strips++] = am_strip_begin_all(h, our_name(s, 2), s->seen[2]);
+    for (size_t i = 0; i < o->strips; i++)
+        o->strip[i].spared = keep ? e->hop.field : 0;
 }
 
 am_outcome *am_session_finish(am_session *s, const char *id)
 {
     am_outcome *o = &s->outcome;
     am_decision other;
-    const am_evidence *e = s->message ? am_message_finish(s->message) : NULL;
+    const am_evidence *e = NULL;
     am_facts f = facts_of(s, AM_STAGE_END);
-    *o = (am_outcome){.decision = am_policy_decide(s->conf, e, &f)};
-    if (e && !e->fault) {
-        o->field = write_field(s, e, &o->decision);
-        if (!o->field || !write_mark(s, o)) { /* the same as if there were no evidence */
-            *o = (am_outcome){.decision = am_policy_decide(s->conf, NULL, &f)};
-            e = NULL;
-        }
-    }
+    *o = (am_outcome){.decision = am_policy_accept("skipped")};
+    if (!s->skipped)
+        e = judge(s, &f, o);
     am_log_message(id, e, &o->decision);
-    if (am_policy_shadow(s->conf, e, &f, &o->decision, &other))
+    if (!o->decision.fault && am_policy_shadow(s->conf, e, &f, &o->decision, &other))
         am_log_shadow(id, &o->decision, &other);
-    begin_strips(s, o);
+    begin_strips(s, e, o);
     return o;
 }

@@ -44,10 +44,17 @@ const am_ip *am_session_peer(const am_session *s);
 /* Under which address the worker counts the session; family 0 (at first): under none. */
 am_ip *am_session_counted(am_session *s);
 void am_session_helo(am_session *s, const char *name);
-/* `login` NULL or "": not authenticated. */
+
+/* What MAIL FROM tells: its arguments (path first, NULL last), and the MTA's macros. */
+typedef struct am_mail {
+    char **argument;
+    am_login login;
+    am_tls_query tls;
+} am_mail;
+
 /* Where rules may refuse at MAIL it waits for the DNS; then, and below: the refusal, logged, valid
  * until the next call; NULL: go on. */
-const am_decision *am_session_sender(am_session *s, const char *path, const char *login);
+const am_decision *am_session_sender(am_session *s, const am_mail *mail);
 const am_decision *am_session_rcpt(am_session *s, const char *path);
 void am_session_field(am_session *s, const char *name, const char *value);
 void am_session_eoh(am_session *s);

@@ -62,7 +62,8 @@ bool am_worker_admit(am_session *s)
     char text[AM_IP_TEXT];
     const am_ip *ip = am_session_peer(s);
     am_ip *counted = am_session_counted(s);
-    if (!worker.clients || !ip->family || counted->family || am_conf_is_local(worker.conf, ip))
+    if (!worker.clients || !ip->family || counted->family ||
+        am_client_is_local(&worker.options, ip) || am_client_is_relay(&worker.options, ip))
         return true;
     if (am_clients_enter(worker.clients, ip, worker.conf->limits.client_sessions)) {
         *counted = *ip;

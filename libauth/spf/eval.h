@@ -9,11 +9,14 @@ enum { AM_SPF_DEPTH_MAX = 20 }; /* includes inside includes, whatever max_terms 
 
 typedef struct am_spf_eval {
     const am_context *c;
+    am_spf_scope scope;
+    const char *step;   /* for the trace: "spf" or "sender-id" */
     am_spf_options max; /* defaults filled in */
     am_ip ip;
     am_spf_values values; /* d and p are set before each expansion */
 
     unsigned terms, voids, questions; /* used so far */
+    unsigned before;                  /* distinct questions of the message before this check */
     am_result error;                  /* AM_NONE, or temperror or permerror: sticks */
     am_str reason;                    /* of the error, or of the result none */
     bool insecure, local_used;
@@ -71,18 +74,19 @@ bool am_spf_set_p(am_spf_eval *e, am_str domain, am_spf_string s, bool counted);
 
 /* ---- warm.c: early asking ---- */
 
-/* Asks for what the record's terms will need, in their order, as far as the limits allow. */
-void am_spf_warm(am_spf_eval *e, const am_spf_record *r, am_str domain);
+/* Asks for the domain's record, and, as answers come, for what its terms will need, as far as the
+ * limits allow. Of `e` what begin() sets is used, and copied. */
+void am_spf_warm(const am_spf_eval *e, am_str domain);
 
 /* ---- check.c ---- */
 
 /* check_host (4). None, or an error, sets e->reason. */
 am_result am_spf_check_host(am_spf_eval *e, am_spf_place at);
 
-/* The one SPF record among the answer's, parsed (4.5, 4.6). none, permerror: `why` says what;
- * pass: *out is there; temperror: out of memory. A record too large to be kept with its answer goes
- * into the arena; without one (a NULL) that is temperror. */
-am_result am_spf_select(
-    am_arena *a, const am_dns_answer *x, const am_spf_record **out, am_error *why);
+/* The one record among the answer's that counts in the scope, parsed (4.5, 4.6; RFC 4406 4.4).
+ * none, permerror: `why` says what; pass: *out is there; temperror: out of memory. A record too
+ * large to be kept with its answer goes into the arena; without one (a NULL) that is temperror. */
+am_result am_spf_select(am_arena *a, const am_dns_answer *x, am_spf_scope scope,
+    const am_spf_record **out, am_error *why);
 
 #endif
