@@ -170,6 +170,52 @@ static void set_testing(sample *s, am_str v)
     s->e.dmarc.testing = am_str_is(v, "yes");
 }
 
+static void set_trust(sample *s, am_str v)
+{
+    s->e.has_trust = true;
+    s->e.trust.overridden = am_str_is(v, "yes");
+}
+
+/* As behind a relay of ours: who is judged is another. */
+static void set_relay(sample *s, am_str v)
+{
+    s->e.hop.relayed = s->e.hop.found = true;
+    assert_true(am_ip_parse(v, &s->e.relay));
+}
+
+static void set_helo_check(sample *s, am_str v)
+{
+    s->e.has_helo_check = true;
+    s->e.helo_check.result = result_of(v);
+}
+
+static void set_align(sample *s, am_str v)
+{
+    s->e.has_align = true;
+    s->e.align.result = result_of(v);
+}
+
+/* RESULT:VERSION, or weak:VERSION */
+static void set_tls(sample *s, am_str v)
+{
+    bool weak = am_str_is(head(v), "weak");
+    s->e.has_tls = true;
+    s->e.tls = (am_tls_verdict){
+        .result = weak ? AM_PASS : result_of(head(v)), .weak = weak, .version = tail(v)};
+}
+
+static void set_trail(sample *s, am_str v)
+{
+    s->e.has_trail = true;
+    s->e.trail.result = result_of(v);
+}
+
+static void set_sender_id(sample *s, am_str v)
+{
+    s->e.has_sender_id = true;
+    s->e.sender_id.result = result_of(v);
+}
+
 static void set_list(sample *s, am_str v)
 {
     s->f.list = true;
@@ -215,7 +261,9 @@ static const struct {
 } words[] = {{"ip", set_ip}, {"user", set_user}, {"helo", set_helo}, {"mail", set_mail},
     {"rcpt", set_rcpt}, {"iprev", set_iprev}, {"spf", set_spf}, {"spf-helo", set_spf_helo},
     {"from", set_from}, {"dkim", set_dkim}, {"arc", set_arc}, {"dmarc", set_dmarc},
-    {"aligned", set_aligned}, {"testing", set_testing}, {"list", set_list}, {"size", set_size},
+    {"aligned", set_aligned}, {"trust", set_trust}, {"relay", set_relay},
+    {"helo-check", set_helo_check}, {"align", set_align}, {"tls", set_tls}, {"trail", set_trail},
+    {"sender-id", set_sender_id}, {"testing", set_testing}, {"list", set_list}, {"size", set_size},
     {"listener", set_listener}, {"port", set_port}, {"now", set_now}, {"fault", set_fault},
     {"hold", set_hold}};
 
