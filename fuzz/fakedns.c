@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ROWS = 200, TYPES = 29 };
+enum { MAX_ROWS = 200, TYPES = 29, MAX_FOLLOWS = 150 };
 
 typedef struct row {
     am_str name, data;
@@ -47,7 +47,7 @@ struct am_dns_session {
     am_arena *arena; /* of its own */
     am_trace *trace;
     entry *entries, too_many;
-    unsigned waited, left, early, kept, waits, questions, waits_for[TYPES];
+    unsigned waited, left, early, kept, waits, questions, follows, waits_for[TYPES];
 };
 
 static const struct {
@@ -278,9 +278,16 @@ void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
 
 void am_dns_then(am_dns_session *s, am_str name, am_dns_type type, am_dns_fn *fn, void *arg)
 {
-    const entry *e = find(s, name, type, EARLY);
-    if (e)
-        fn(arg, &e->answer);
+    const entry *e = s->follows < MAX_FOLLOWS ? find(s, name, type, EARLY) : NULL;
+    if (!e)
+        return;
+    s->follows++;
+    fn(arg, &e->answer);
+}
+
+void am_dns_allow_early(am_dns_session *s)
+{
+    (void)s;
 }
 
 void am_dns_poll(am_dns_session *s)

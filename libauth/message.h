@@ -72,6 +72,8 @@ void am_message_body(am_message *m, const void *p, size_t n);
  * not come again; not where the client is a trusted relay. What was found out stays, and
  * am_message_finish does not do it twice. Never NULL; valid until am_message_free. */
 const am_evidence *am_message_envelope(am_message *m, bool all);
+/* While am_message_finish waits, `tell` is called every two seconds, from the thread that waits. */
+void am_message_progress(am_message *m, void (*tell)(void *arg), void *arg);
 
 /* The verdicts; waits for the DNS. After eoh; or without it: SPF and iprev
  * alone. Never NULL; valid until am_message_free. Once. */
@@ -86,8 +88,9 @@ void am_message_free(am_message *m); /* at any point; NULL is fine */
 typedef struct am_results_options {
     const char *authserv_id;
     bool full_sender; /* smtp.mailfrom with its local-part (RFC 8601 4 advises against) */
-    const char *rule,
-        *reason; /* of the local rule that decided: policy.rule, policy.reason; or NULL */
+    bool dnssec;      /* policy.dnssec=pass where all answers were vouched for */
+    /* Of the local rule that decided: policy.rule, policy.reason; or NULL. */
+    const char *rule, *reason;
 } am_results_options;
 
 /* The evidence as Authentication-Results; everything in the arena. */

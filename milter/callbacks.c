@@ -29,11 +29,23 @@ enum {
 static char results_name[] = "Authentication-Results";
 static char listener_name[] = "{daemon_name}", listener_port[] = "{daemon_port}";
 
-/* The connection's session; made here for one that came without a negotiation (SMFIC_QUIT_NC).
- * NULL: out of memory, or too many. */
+/* The private data of a connection that is one too many. */
+static const char one_too_many;
+
+/* The connection's session, if there is one. */
+static am_session *known_session(SMFICTX *ctx)
+{
+    void *mine = smfi_getpriv(ctx);
+    return mine == &one_too_many ? NULL : mine;
+}
+
+/* The same; made here for one that came without a negotiation (SMFIC_QUIT_NC). NULL: out of
+ * memory, or too many. */
 static am_session *session_of(SMFICTX *ctx)
 {
-    am_session *s = smfi_getpriv(ctx);
+    am_session *s = known_session(ctx);
+    if (smfi_getpriv(ctx) == &one_too_many)
+        return NULL;
     if (!s && (s = am_worker_enter()) && smfi_setpriv(ctx, s) != MI_SUCCESS) {
         am_worker_leave(s);
         s = NULL;
@@ -90,17 +102,39 @@ static am_terms agree(const am_policy_needs *n, unsigned long actions, unsigned 
     return t;
 }
 
+/* Too many at a time: the client is told 451 at once, which needs an answer to the next step. An
+ * MTA that hears no agreement would do what it does without a milter: take the mail, perhaps. */
+static sfsistat refuse_politely(SMFICTX *ctx, unsigned long actions, unsigned long steps,
+    unsigned long *want_actions, unsigned long *want_steps)
+{
+    am_log(LOG_ERR, "client refused: limits.sessions is reached, or no memory");
+    *want_actions = actions & NEEDED;
+    *want_steps = steps & NOT_WANTED;
+    return smfi_setpriv(ctx, (void *)(uintptr_t)&one_too_many) == MI_SUCCESS ? SMFIS_CONTINUE
+                                                                             : SMFIS_REJECT;
+}
+
+/* The answer to a step of a connection without a session. */
+static sfsistat turn_away(SMFICTX *ctx)
+{
+    (void)smfi_setreply(ctx, "451", "4.3.2", "Too many connections, try again later");
+    return SMFIS_TEMPFAIL;
+}
+
 static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
     unsigned long f2, unsigned long f3, unsigned long *want_actions, unsigned long *want_steps,
     unsigned long *want_f2, unsigned long *want_f3)
 {
     bool able = (actions & NEEDED) == NEEDED;
     am_session *s = able ? session_of(ctx) : NULL;
-    if (!s) {
-        am_log(LOG_ERR, "MTA refused: %s",
-            able ? "limits.sessions is reached, or no memory" : "it lets no fields be changed");
+    *want_f2 = f2 & 0;
+    *want_f3 = f3 & 0;
+    if (!able) {
+        am_log(LOG_ERR, "MTA refused: it lets no fields be changed");
         return SMFIS_REJECT;
     }
+    if (!s)
+        return refuse_politely(ctx, actions, steps, want_actions, want_steps);
     const am_policy_needs *n = am_session_needs(s);
     am_terms t = agree(n, actions, steps);
     am_session_agree(s, &t);
@@ -108,8 +142,6 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
         ask_for_macros(ctx, n);
     *want_actions = actions & (NEEDED | WELCOME);
     *want_steps = t.steps;
-    *want_f2 = f2 & 0;
-    *want_f3 = f3 & 0;
     return SMFIS_CONTINUE;
 }
 
@@ -118,7 +150,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
     am_session *s = session_of(ctx);
     (void)host; /* the MTA's own look-up: iprev makes its own */
     if (!s)
-        return SMFIS_TEMPFAIL;
+        return turn_away(ctx);
     am_session_client(s, address);
     if (am_session_needs(s)->listener)
         am_session_listener(
@@ -132,7 +164,7 @@ static sfsistat on_helo(SMFICTX *ctx, char *name)
 {
     am_session *s = session_of(ctx);
     if (!s)
-        return SMFIS_TEMPFAIL;
+        return turn_away(ctx);
     am_session_helo(s, name);
     return go_on(s, SMFIP_NR_HELO);
 }
@@ -176,7 +208,7 @@ static sfsistat on_sender(SMFICTX *ctx, char **argument)
 {
     am_session *s = session_of(ctx);
     if (!s)
-        return SMFIS_TEMPFAIL;
+        return turn_away(ctx);
     am_mail mail = mail_of(ctx, argument);
     const am_decision *d = am_session_sender(s, &mail);
     if (!d)
@@ -190,7 +222,7 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **argument)
 {
     am_session *s = session_of(ctx);
     if (!s)
-        return SMFIS_TEMPFAIL;
+        return turn_away(ctx);
     const am_decision *d = am_session_rcpt(s, argument[0]);
     return d ? refuse(ctx, d) : SMFIS_CONTINUE;
 }
@@ -199,7 +231,7 @@ static sfsistat on_field(SMFICTX *ctx, char *name, char *value)
 {
     am_session *s = session_of(ctx);
     if (!s)
-        return SMFIS_TEMPFAIL;
+        return turn_away(ctx);
     am_session_field(s, name, value);
     return go_on(s, SMFIP_NR_HDR);
 }
@@ -208,7 +240,7 @@ static sfsistat on_eoh(SMFICTX *ctx)
 {
     am_session *s = session_of(ctx);
     if (!s)
-        return SMFIS_TEMPFAIL;
+        return turn_away(ctx);
     am_session_eoh(s);
     return go_on(s, SMFIP_NR_EOH);
 }
@@ -217,7 +249,7 @@ static sfsistat on_body(SMFICTX *ctx, unsigned char *p, size_t n)
 {
     am_session *s = session_of(ctx);
     if (!s)
-        return SMFIS_TEMPFAIL;
+        return turn_away(ctx);
     bool more = am_session_body(s, p, n);
     if (!more && am_session_terms(s)->steps & SMFIP_SKIP)
         return SMFIS_SKIP;
@@ -258,13 +290,20 @@ static sfsistat tell(SMFICTX *ctx, am_outcome *o, const char *id)
     return SMFIS_TEMPFAIL; /* a forged field may be left */
 }
 
+/* The MTA starts its time-out anew. */
+static void keep_waiting(void *ctx)
+{
+    (void)smfi_progress(ctx);
+}
+
 static sfsistat on_eom(SMFICTX *ctx)
 {
     static char queue_id[] = "i";
     am_session *s = session_of(ctx);
     if (!s)
-        return SMFIS_TEMPFAIL;
+        return turn_away(ctx);
     const char *id = smfi_getsymval(ctx, queue_id);
+    am_session_progress(s, keep_waiting, ctx);
     sfsistat answer = tell(ctx, am_session_finish(s, id), id);
     am_session_reset(s);
     return answer;
@@ -272,7 +311,7 @@ static sfsistat on_eom(SMFICTX *ctx)
 
 static sfsistat on_abort(SMFICTX *ctx)
 {
-    am_session *s = smfi_getpriv(ctx);
+    am_session *s = known_session(ctx);
     if (s)
         am_session_reset(s);
     return SMFIS_CONTINUE;
@@ -280,7 +319,7 @@ static sfsistat on_abort(SMFICTX *ctx)
 
 static sfsistat on_close(SMFICTX *ctx)
 {
-    am_session *s = smfi_getpriv(ctx);
+    am_session *s = known_session(ctx);
     (void)smfi_setpriv(ctx, NULL);
     if (s)
         am_worker_leave(s);

@@ -204,6 +204,8 @@ static char *slurp(const char *file, size_t *n, am_error *why)
     char *text = NULL;
     if (!S_ISREG(st.st_mode))
         am_error_set(why, "%s: not a plain file; wanted: one entry a line", file);
+    else if (st.st_mode & S_IWOTH)
+        am_error_set(why, "%s: everybody may write to it; chmod o-w %s", file, file);
     else if (st.st_size > MAX_FILE)
         am_error_set(why, "%s: over 64 MiB; split it", file);
     else if (!(text = malloc((size_t)st.st_size + 1)))

@@ -293,6 +293,7 @@ static const char *write_field(am_session *s, const am_evidence *e, const am_dec
     const am_rule *r = d->monitored ? NULL : d->rule;
     am_results_options o = {.authserv_id = s->conf->authserv_id,
         .full_sender = s->conf->authres.full_sender,
+        .dnssec = s->conf->authres.dnssec,
         .rule = r ? r->title : NULL,
         .reason = r && *r->reason ? r->reason : NULL};
     am_authres results = am_results(a, e, &o);
@@ -343,6 +344,12 @@ static void begin_strips(am_session *s, const am_evidence *e, am_outcome *o)
         o->strip[o->strips++] = am_strip_begin_all(h, our_name(s, 2), s->seen[2]);
     for (size_t i = 0; i < o->strips; i++)
         o->strip[i].spared = keep ? e->hop.field : 0;
+}
+
+void am_session_progress(am_session *s, void (*tell)(void *arg), void *arg)
+{
+    if (s->message)
+        am_message_progress(s->message, tell, arg);
 }
 
 am_outcome *am_session_finish(am_session *s, const char *id)

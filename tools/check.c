@@ -428,8 +428,9 @@ static int judge(const request *r, const setting *s, const am_eml *eml)
     if (eml)
         feed_message(m, eml);
     const am_evidence *e = am_message_finish(m);
-    am_results_options ro = {
-        .authserv_id = s->authserv_id, .full_sender = s->conf->authres.full_sender};
+    am_results_options ro = {.authserv_id = s->authserv_id,
+        .full_sender = s->conf->authres.full_sender,
+        .dnssec = s->conf->authres.dnssec};
     am_facts f = facts_of(m, r, eml);
     outcome o = decide(s, e, &f, &ro);
     int status = print(am_message_arena(m), r, e, &ro, &o);

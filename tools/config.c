@@ -10,6 +10,7 @@
 
 #include "tools/tools.h"
 
+#include "milter/access.h"
 #include "milter/conf_check.h"
 #include "tools/command.h"
 
@@ -136,7 +137,7 @@ static int check_mta(const request *r, const am_conf *c, am_findings *f)
 static am_conf *load(const request *r)
 {
     am_error why;
-    am_conf *c = am_conf_load(r->conf, &why);
+    am_conf *c = am_access_file(r->conf, &why) ? am_conf_load(r->conf, &why) : NULL;
     if (c && am_conf_check(c, &why))
         return c;
     am_conf_free(c);
