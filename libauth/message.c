@@ -219,7 +219,6 @@ void am_message_progress(am_message *m, void (*tell)(void *arg), void *arg)
 
 const am_evidence *am_message_finish(am_message *m)
 {
-    am_dns_allow_early(m->context.dns); /* nothing is early any more */
     if (m->eoh)
         finish_aligned(m);
     else

@@ -19,7 +19,11 @@ typedef struct builder {
     size_t n;
 } builder;
 
-enum { MAX_PROPERTIES = 8 };
+enum {
+    MAX_PROPERTIES = 8,
+    MAX_BROKEN = 50, /* signatures shown that no key was found for */
+    UNIQUE = 64,     /* characters of a signature */
+};
 
 static am_resinfo *add(builder *b, const char *method, am_result result)
 {
@@ -84,7 +88,8 @@ static void add_spf(builder *b)
     }
 }
 
-/* RFC 6008 4: at least eight characters, more where they would not be unique. */
+/* RFC 6008 4: at least eight characters, more where they would not be unique; as far as UNIQUE, so
+ * that a heap of equal signatures costs nothing. */
 static am_str short_signature(const am_evidence *e, size_t i)
 {
     am_str b = e->dkim[i].signature;
@@ -92,9 +97,10 @@ static am_str short_signature(const am_evidence *e, size_t i)
     for (size_t k = 0; k < e->dkims; k++) {
         am_str other = e->dkim[k].signature;
         size_t same = 0;
-        while (k != i && same < b.n && same < other.n && b.p[same] == other.p[same])
+        while (
+            k != i && same < b.n && same < other.n && same < UNIQUE && b.p[same] == other.p[same])
             same++;
-        if (k != i && same < b.n && same >= n)
+        if (k != i && same < b.n && same < UNIQUE && same >= n)
             n = same + 1;
     }
     return am_str_cut(b, 0, n);
@@ -120,7 +126,7 @@ static void add_signature(builder *b, size_t i)
 static void add_dkim(builder *b)
 {
     const am_evidence *e = b->e;
-    bool noted = false;
+    size_t skipped = 0, broken = 0, last_broken = 0;
     if (e->limit) {
         add(b, "dkim", AM_PERMERROR)->reason = am_str_of(e->limit);
         return;
@@ -128,15 +134,21 @@ static void add_dkim(builder *b)
     if (e->dkims == 0)
         add(b, "dkim", AM_NONE);
     for (size_t i = 0; i < e->dkims; i++) {
-        bool skipped = e->dkims_skipped && strcmp(e->dkim[i].reason, "not evaluated") == 0;
-        if (skipped && noted)
+        const am_dkim_verdict *v = &e->dkim[i];
+        bool skip = e->dkims_skipped && strcmp(v->reason, "not evaluated") == 0;
+        bool bad = !skip && v->result != AM_PASS && v->key_bits == 0;
+        if ((skip && skipped++) || (bad && broken++ >= MAX_BROKEN))
             continue;
         add_signature(b, i);
-        if (skipped)
+        if (skip)
             b->info[b->n - 1].comment = am_str_format(
                 b->arena, "%zu signatures over the limit were not evaluated", e->dkims_skipped);
-        noted = noted || skipped;
+        if (bad)
+            last_broken = b->n - 1;
     }
+    if (broken > MAX_BROKEN)
+        b->info[last_broken].comment = am_str_format(
+            b->arena, "and %zu more that could not be evaluated", broken - MAX_BROKEN);
 }
 
 /* RFC 8617 10.2, 10.3; a chain that is not there is not told. */

@@ -8,6 +8,10 @@
  */
 #include "milter/strip.h"
 
+/* Fields that are looked at, from the top; messages have a few, and a heap of more would take time.
+ */
+enum { LOOKED_AT = 200 };
+
 static const char results[] = "Authentication-Results";
 
 bool am_strip_is_results(am_str name)
@@ -35,7 +39,7 @@ am_strip am_strip_begin(am_arena *a, const am_header *header, am_str id, size_t 
 
 static bool must_go(const am_strip *s, const am_field *f)
 {
-    return !s->id.p || am_arena_failed(s->arena) ||
+    return !s->id.p || s->number > LOOKED_AT || am_arena_failed(s->arena) ||
            am_authres_claim(s->arena, f->value, s->id) != AM_CLAIM_OTHER ||
            am_arena_failed(s->arena);
 }

@@ -266,11 +266,6 @@ void am_dns_keep(am_dns_session *s, unsigned questions)
     s->kept = questions < half ? questions : half;
 }
 
-void am_dns_allow_early(am_dns_session *s)
-{
-    s->no_early = false;
-}
-
 static question *start(am_dns_session *s, am_str name, am_dns_type type)
 {
     am_qkey k;
