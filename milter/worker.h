@@ -25,4 +25,10 @@ int am_worker_run(const am_worker_start *w);
 am_session *am_worker_enter(void);
 void am_worker_leave(am_session *s);
 
+/* Is limits.sessions-per-client in force? */
+bool am_worker_counts_clients(void);
+
+/* The session's client is known now. False: it has too many sessions open, which is logged. */
+bool am_worker_admit(am_session *s);
+
 #endif

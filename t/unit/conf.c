@@ -443,6 +443,9 @@ static void sample_file(void **state)
         const char *p = (const char *)c + o->offset, *q = (const char *)d + o->offset;
         if (strcmp(o->name, "malformed-from") == 0) /* unset: it depends on enforce */
             continue;
+        assert_string_equal(c->value[i], d->value[i]);
+        if (strcmp(o->name, "url") == 0 || strcmp(o->name, "reject-text") == 0) /* templates */
+            continue;
         if (o->word || (o->min != 0 && !o->size))
             want_int(o->name, memcmp(p, q, o->word ? 1 : sizeof(unsigned)), 0);
         else if (o->size)
