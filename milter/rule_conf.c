@@ -5,7 +5,7 @@
  * every value checked and every error with its line. Lists may come from files. Waits: for files.
  * Memory: the configuration's arena. Callers: one thread at a time, before any other is started.
  */
-#include "milter/rule_conf.h"
+#include "milter/rule_build.h"
 #include "libauth/base/lex.h"
 #include "milter/option.h"
 
@@ -94,19 +94,7 @@ const char *am_rule_conf_nearest(const char *section, const char *wrong, const c
 
 /* ---- One rule being built ---- */
 
-typedef struct builder {
-    am_rule_reader *reader;
-    am_conf *conf;
-    am_error *why;
-    const char *title;
-    unsigned line; /* of the rule's first value */
-    am_rule rule;
-    am_buf source;
-} builder;
-
-static bool wrong(builder *b, unsigned line, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-static bool wrong(builder *b, unsigned line, const char *fmt, ...)
+bool am_rule_wrong(am_rule_builder *b, unsigned line, const char *fmt, ...)
 {
     char text[sizeof b->why->text];
     va_list ap;
@@ -118,7 +106,7 @@ static bool wrong(builder *b, unsigned line, const char *fmt, ...)
     return false;
 }
 
-static bool no_memory(builder *b)
+bool am_rule_no_memory(am_rule_builder *b)
 {
     am_error_set(b->why, "%s: out of memory", b->conf->file);
     return false;
@@ -126,7 +114,7 @@ static bool no_memory(builder *b)
 
 /* The next place of this option; 0: there is no more. Values are asked for nearly in the order in
  * which they stand, so the search goes on from where the last one ended. */
-static unsigned place(am_rule_reader *r, const cfg_t *section, const char *option, size_t *from)
+unsigned am_rule_line(am_rule_reader *r, const cfg_t *section, const char *option, size_t *from)
 {
     for (*from = *from ? *from : r->first; *from < r->end; (*from)++) {
         const am_rule_place *p = &r->place[*from];
@@ -139,206 +127,25 @@ static unsigned place(am_rule_reader *r, const cfg_t *section, const char *optio
 }
 
 /* Given twice, or with nothing in it? Sets the line of the first value. False: why. */
-static bool good_count(builder *b, cfg_t *section, cfg_opt_t *opt, unsigned *line)
+bool am_rule_good_count(am_rule_builder *b, cfg_t *section, cfg_opt_t *opt, unsigned *line)
 {
     size_t at = 0, n = 0;
     unsigned last = 0;
     *line = 0;
-    for (unsigned l; (l = place(b->reader, section, opt->name, &at)); n++) {
+    for (unsigned l; (l = am_rule_line(b->reader, section, opt->name, &at)); n++) {
         *line = *line ? *line : l;
         last = l;
     }
     if (n > cfg_opt_size(opt))
-        return wrong(b, last, "%s is given twice; keep one of them", opt->name);
+        return am_rule_wrong(b, last, "%s is given twice; keep one of them", opt->name);
     if (n == 0)
-        return wrong(b, 0, "%s holds nothing; give it a value, or leave it out", opt->name);
+        return am_rule_wrong(b, 0, "%s holds nothing; give it a value, or leave it out", opt->name);
     return true;
 }
 
-static bool is_given(const cfg_opt_t *opt)
+bool am_rule_is_given(const cfg_opt_t *opt)
 {
     return opt->flags & CFGF_MODIFIED;
-}
-
-/* ---- Conditions ---- */
-
-static bool wrong_value(builder *b, unsigned line, const am_condition *c, const char *value)
-{
-    char right[160];
-    return wrong(b, line, "%s: \"%.40s\" is not right; wanted: %s", c->name, value,
-        am_condition_right(c, right, sizeof right));
-}
-
-static bool read_words(builder *b, cfg_opt_t *opt, const unsigned *line, am_test *t)
-{
-    for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
-        const char *value = cfg_opt_getnstr(opt, i);
-        const am_choice *w = t->what->choice;
-        while (w->word && !am_str_iis(am_str_of(value), w->word))
-            w++;
-        if (!w->word)
-            return wrong_value(b, line[i], t->what, value);
-        t->words |= 1u << w->value;
-    }
-    return true;
-}
-
-static am_names_kind names_kind(const am_condition *c)
-{
-    return c->kind == AM_CONDITION_NET    ? AM_NAMES_NET
-           : c->kind == AM_CONDITION_TEXT ? AM_NAMES_TEXT
-                                          : AM_NAMES_DOMAIN;
-}
-
-/* The rest of "file:/PATH", or NULL. */
-static const char *list_file(const char *value)
-{
-    return strncmp(value, "file:", 5) == 0 ? value + 5 : NULL;
-}
-
-typedef struct keys {
-    am_str *key; /* malloc'd */
-    size_t n;
-} keys;
-
-static bool read_file(builder *b, unsigned line, const am_condition *c, const char *file, keys *k)
-{
-    char right[160];
-    am_error e;
-    if (*file != '/')
-        return wrong(b, line, "%s: \"file:%.40s\" is not right; wanted: file:/PATH", c->name, file);
-    if (!am_names_read(b->conf->arena, names_kind(c), file,
-            am_condition_right(c, right, sizeof right), &k->key, &k->n, &e))
-        return wrong(b, line, "%s: %s", c->name, e.text);
-    return true;
-}
-
-static bool add_key(builder *b, unsigned line, const am_condition *c, const char *value, keys *k)
-{
-    am_str key;
-    if (!am_names_key(b->conf->arena, names_kind(c), am_str_of(value), &key))
-        return am_arena_failed(b->conf->arena) ? no_memory(b) : wrong_value(b, line, c, value);
-    if ((k->n & (k->n - 1)) == 0) {
-        am_str *more = realloc(k->key, (k->n ? 2 * k->n : 1) * sizeof *more);
-        if (!more)
-            return no_memory(b);
-        k->key = more;
-    }
-    k->key[k->n++] = key;
-    return true;
-}
-
-/* RFC 5321 4.5.5: of all addresses only a reverse-path can be null. */
-static bool null_is_right(builder *b, unsigned line, const am_condition *c, const keys *k)
-{
-    for (size_t i = 0; !c->null && i < k->n; i++)
-        if (c->kind == AM_CONDITION_DOMAIN && am_str_is(k->key[i], "<>"))
-            return wrong_value(b, line, c, "<>");
-    return true;
-}
-
-static bool read_names(builder *b, cfg_opt_t *opt, const unsigned *line, am_test *t)
-{
-    keys k = {NULL, 0};
-    bool good = true;
-    for (unsigned i = 0; good && i < cfg_opt_size(opt); i++) {
-        const char *value = cfg_opt_getnstr(opt, i), *file = list_file(value);
-        good = file ? read_file(b, line[i], t->what, file, &k)
-                    : add_key(b, line[i], t->what, value, &k);
-    }
-    good = good && null_is_right(b, line[0], t->what, &k);
-    if (good && k.n == 0)
-        good = wrong(
-            b, line[0], "%s: the file names nothing; wanted: one entry a line", t->what->name);
-    if (good && !am_names_make(b->conf->arena, names_kind(t->what), k.key, k.n, &t->names))
-        good = no_memory(b);
-    uint64_t sum = 0; /* so that a changed file is a changed rule */
-    for (size_t i = 0; i < k.n; i++)
-        for (size_t j = 0; j < k.key[i].n; j++)
-            sum = (sum ^ (unsigned char)k.key[i].p[j]) * 1099511628211u;
-    am_buf_format(&b->source, "#%zu/%llx", k.n, (unsigned long long)sum);
-    free(k.key);
-    return good;
-}
-
-static bool read_octets(builder *b, cfg_opt_t *opt, const unsigned *line, am_test *t)
-{
-    am_option range = {.min = 0, .max = 1 << 30};
-    size_t octets = 0;
-    if (cfg_opt_size(opt) != 1)
-        return wrong(b, line[1], "%s: one value is wanted", t->what->name);
-    if (!am_option_octets(b->conf->arena, &range, cfg_opt_getnstr(opt, 0), &octets))
-        return wrong_value(b, line[0], t->what, cfg_opt_getnstr(opt, 0));
-    t->octets = octets;
-    return true;
-}
-
-static bool read_test(builder *b, cfg_t *section, cfg_opt_t *opt, am_test *t)
-{
-    *t = (am_test){.what = am_condition_find(opt->name)};
-    unsigned n = cfg_opt_size(opt);
-    if (!good_count(b, section, opt, &t->line))
-        return false;
-    unsigned *line = calloc(n + 1, sizeof *line);
-    if (!line)
-        return no_memory(b);
-    size_t at = 0;
-    am_buf_format(&b->source, " %s=", opt->name);
-    for (unsigned i = 0; i < n; i++) {
-        line[i] = place(b->reader, section, opt->name, &at);
-        am_buf_format(&b->source, "%s,", cfg_opt_getnstr(opt, i));
-    }
-    bool good = t->what->kind == AM_CONDITION_WORD ? read_words(b, opt, line, t)
-                : t->what->kind == AM_CONDITION_OVER || t->what->kind == AM_CONDITION_UNDER
-                    ? read_octets(b, opt, line, t)
-                    : read_names(b, opt, line, t);
-    free(line);
-    return good;
-}
-
-/* The tests of one section, groups left out. */
-static bool read_group(builder *b, cfg_t *section, am_group_kind kind, am_group *g)
-{
-    size_t n = 0;
-    for (cfg_opt_t *o = section->opts; o->name; o++)
-        n += o->type != CFGT_SEC && is_given(o);
-    am_test *test = am_arena_array(b->conf->arena, n + 1, sizeof *test);
-    if (!test)
-        return no_memory(b);
-    *g = (am_group){.kind = kind, .test = test, .n = n};
-    am_buf_format(&b->source, " %u{", (unsigned)kind);
-    for (cfg_opt_t *o = section->opts; o->name; o++)
-        if (o->type != CFGT_SEC && is_given(o)) {
-            if (!read_test(b, section, o, test))
-                return false;
-            b->rule.own = b->rule.own || test->what->own;
-            test++;
-        }
-    am_buf_char(&b->source, '}');
-    return true;
-}
-
-static bool read_groups(builder *b, cfg_t *when)
-{
-    size_t max = 1 + cfg_size(when, "not") + cfg_size(when, "any");
-    am_group *g = am_arena_array(b->conf->arena, max, sizeof *g);
-    if (!g)
-        return no_memory(b);
-    b->rule.group = g;
-    b->rule.groups = max;
-    if (!read_group(b, when, AM_GROUP_ALL, g++))
-        return false;
-    for (unsigned k = 0; k < 2; k++) {
-        am_group_kind kind = k ? AM_GROUP_ANY : AM_GROUP_NOT;
-        for (unsigned i = 0; i < cfg_size(when, group_names[k]); i++, g++) {
-            if (!read_group(b, cfg_getnsec(when, group_names[k], i), kind, g))
-                return false;
-            if (g->n == 0)
-                return wrong(
-                    b, 0, "%s {} holds nothing; wanted: conditions as in when {}", group_names[k]);
-        }
-    }
-    return true;
 }
 
 /* ---- What is to be done ---- */
@@ -357,7 +164,7 @@ static bool is_printable(const char *s, size_t max)
     return strlen(s) <= max;
 }
 
-static bool read_action(builder *b, const char *value, unsigned line)
+static bool read_action(am_rule_builder *b, const char *value, unsigned line)
 {
     static const char *const word[] = {
         "accept", "header", "quarantine", "hold", "discard", "tempfail", "reject"};
@@ -366,24 +173,25 @@ static bool read_action(builder *b, const char *value, unsigned line)
             b->rule.measure = (am_measure)i;
             return true;
         }
-    return wrong(b, line,
+    return am_rule_wrong(b, line,
         "action: \"%.40s\" is not right; wanted: accept, header, quarantine, hold, reject, "
         "tempfail "
         "or discard",
         value);
 }
 
-static bool read_reason(builder *b, const char *value, unsigned line)
+static bool read_reason(am_rule_builder *b, const char *value, unsigned line)
 {
     b->rule.reason = am_arena_copy(b->conf->arena, value, strlen(value));
     if (!b->rule.reason)
-        return no_memory(b);
+        return am_rule_no_memory(b);
     return is_printable(value, 200) ||
-           wrong(b, line, "reason is not right; wanted: printable ASCII, at most 200 octets");
+           am_rule_wrong(
+               b, line, "reason is not right; wanted: printable ASCII, at most 200 octets");
 }
 
 /* The last day on which the rule holds (UTC). */
-static bool read_until(builder *b, const char *value, unsigned line)
+static bool read_until(am_rule_builder *b, const char *value, unsigned line)
 {
     struct tm t = {0}, again;
     uint64_t year, month, day;
@@ -402,35 +210,36 @@ static bool read_until(builder *b, const char *value, unsigned line)
             return true;
         }
     }
-    return wrong(b, line, "until: \"%.40s\" is not right; wanted: a day as 2027-01-31", value);
+    return am_rule_wrong(
+        b, line, "until: \"%.40s\" is not right; wanted: a day as 2027-01-31", value);
 }
 
-static bool refuses(const builder *b)
+static bool refuses(const am_rule_builder *b)
 {
     return b->rule.measure == AM_MEASURE_REJECT || b->rule.measure == AM_MEASURE_TEMPFAIL;
 }
 
-static char class_of(const builder *b)
+static char class_of(const am_rule_builder *b)
 {
     return b->rule.measure == AM_MEASURE_REJECT ? '5' : '4';
 }
 
 static bool wrong_code(
-    builder *b, unsigned line, const char *option, const char *value, const char *form)
+    am_rule_builder *b, unsigned line, const char *option, const char *value, const char *form)
 {
     if (!refuses(b))
-        return wrong(b, line, "%s is for reject and tempfail; leave it out", option);
-    return wrong(
+        return am_rule_wrong(b, line, "%s is for reject and tempfail; leave it out", option);
+    return am_rule_wrong(
         b, line, "%s: \"%.40s\" is not right; wanted: %c%s", option, value, class_of(b), form);
 }
 
 /* RFC 5321 4.2.1 */
-static bool read_code(builder *b, const char *value, unsigned line)
+static bool read_code(am_rule_builder *b, const char *value, unsigned line)
 {
     uint64_t v;
     b->rule.code = am_arena_copy(b->conf->arena, value, strlen(value));
     if (!b->rule.code)
-        return no_memory(b);
+        return am_rule_no_memory(b);
     if (!refuses(b) || strlen(value) != 3 || !am_str_number(am_str_of(value), 3, &v) ||
         *value != class_of(b) || value[1] > '5' || v == 421)
         return wrong_code(b, line, "code", value, "NN, such as 550 for reject or 451 for tempfail");
@@ -438,14 +247,14 @@ static bool read_code(builder *b, const char *value, unsigned line)
 }
 
 /* RFC 3463 2: class "." subject "." detail */
-static bool read_status(builder *b, const char *value, unsigned line)
+static bool read_status(am_rule_builder *b, const char *value, unsigned line)
 {
     am_str s = am_str_of(value);
     size_t dot = am_str_find(am_str_cut(s, 2, s.n), '.');
     uint64_t v;
     b->rule.status = am_arena_copy(b->conf->arena, value, s.n);
     if (!b->rule.status)
-        return no_memory(b);
+        return am_rule_no_memory(b);
     am_str rest = am_str_cut(s, 2, s.n);
     if (!refuses(b) || s.n < 5 || *value != class_of(b) || value[1] != '.' ||
         !am_str_number(am_str_cut(rest, 0, dot), 3, &v) ||
@@ -455,34 +264,36 @@ static bool read_status(builder *b, const char *value, unsigned line)
     return true;
 }
 
-static bool read_text(builder *b, const char *value, unsigned line)
+static bool read_text(am_rule_builder *b, const char *value, unsigned line)
 {
     am_error e;
     if (b->rule.measure == AM_MEASURE_ACCEPT || b->rule.measure == AM_MEASURE_DISCARD)
-        return wrong(b, line, "text is for what somebody is told; leave it out, reason says why");
+        return am_rule_wrong(
+            b, line, "text is for what somebody is told; leave it out, reason says why");
     b->rule.has_text = true;
     return am_template_parse(b->conf->arena, am_str_of(value), &b->rule.text, &e) ||
-           wrong(b, line, "text: %s", e.text);
+           am_rule_wrong(b, line, "text: %s", e.text);
 }
 
-static bool read_measure(builder *b, cfg_t *section)
+static bool read_measure(am_rule_builder *b, cfg_t *section)
 {
     static const struct {
         const char *option;
-        bool (*read)(builder *b, const char *value, unsigned line);
+        bool (*read)(am_rule_builder *b, const char *value, unsigned line);
     } part[] = {{"action", read_action}, {"reason", read_reason}, {"until", read_until},
         {"code", read_code}, {"enhanced-code", read_status}, {"text", read_text}};
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
         cfg_opt_t *o = cfg_getopt(section, part[i].option);
         unsigned line;
-        if (!is_given(o))
+        if (!am_rule_is_given(o))
             continue;
-        if (!good_count(b, section, o, &line) || !part[i].read(b, text_of(section, o->name), line))
+        if (!am_rule_good_count(b, section, o, &line) ||
+            !part[i].read(b, text_of(section, o->name), line))
             return false;
         am_buf_format(&b->source, " %s=%s", o->name, text_of(section, o->name));
     }
-    if (!is_given(cfg_getopt(section, "action")))
-        return wrong(b, 0,
+    if (!am_rule_is_given(cfg_getopt(section, "action")))
+        return am_rule_wrong(b, 0,
             "no action; wanted: action = accept, header, quarantine, hold, reject, "
             "tempfail or discard");
     return true;
@@ -501,11 +312,11 @@ static unsigned next_rule(am_rule_reader *r, const cfg_t *section)
     return r->first < r->places ? r->place[r->first].line : 0;
 }
 
-static bool build(builder *b, cfg_t *section)
+static bool build(am_rule_builder *b, cfg_t *section)
 {
     size_t n = strlen(b->title);
     if (n == 0 || !is_printable(b->title, 100) || strpbrk(b->title, "\"\\"))
-        return wrong(b, b->line,
+        return am_rule_wrong(b, b->line,
             "the title is not right; wanted: printable ASCII without quotes or "
             "backslashes, at most 100 octets");
     b->rule = (am_rule){.title = am_arena_copy(b->conf->arena, b->title, n),
@@ -514,11 +325,11 @@ static bool build(builder *b, cfg_t *section)
         .status = "",
         .line = b->line};
     if (!b->rule.title)
-        return no_memory(b);
-    if (!read_groups(b, cfg_getsec(section, "when")) || !read_measure(b, section))
+        return am_rule_no_memory(b);
+    if (!am_rule_read_when(b, cfg_getsec(section, "when")) || !read_measure(b, section))
         return false;
     b->rule.source = am_buf_get(&b->source).p;
-    return !b->source.failed || no_memory(b);
+    return !b->source.failed || am_rule_no_memory(b);
 }
 
 /* So that a session gathers only what somebody asks for. */
@@ -545,7 +356,7 @@ bool am_rule_conf_build(am_rule_reader *r, cfg_t *root, am_conf *c, am_error *wh
         return false;
     for (unsigned i = 0; i < n; i++) {
         cfg_t *section = cfg_getnsec(root, "rule", i);
-        builder b = {.reader = r,
+        am_rule_builder b = {.reader = r,
             .conf = c,
             .why = why,
             .title = cfg_title(section),

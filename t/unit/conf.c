@@ -499,7 +499,7 @@ static void manual(void **state)
 static void examples(void **state)
 {
     (void)state;
-    static const char *const name[] = {"postfix", "enforce", "container", "offline"};
+    static const char *const name[] = {"postfix", "enforce", "container", "offline", "rules"};
     for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
         char file[80];
         snprintf(file, sizeof file, "conf/examples/%s.conf", name[i]);
