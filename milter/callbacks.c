@@ -95,10 +95,11 @@ static am_terms agree(const am_policy_needs *n, unsigned long actions, unsigned 
     am_terms t = {.leading_space = steps & SMFIP_HDR_LEADSPC,
         .quarantine = actions & SMFIF_QUARANTINE,
         .steps = steps & (unwanted_steps(n) | SMFIP_HDR_LEADSPC | SMFIP_SKIP)};
-    /* A chunk of the body is answered so that the others can be skipped; otherwise it needs none.
-     */
-    if (!(steps & SMFIP_SKIP))
-        t.steps |= steps & SMFIP_NR_BODY;
+    /* A chunk of the body that is answered can say that no more is wanted (SMFIP_SKIP). One that
+     * needs no answer costs half: nobody waits for anybody. Most mail is signed, and all of it is
+     * wanted. */
+    if (steps & SMFIP_NR_BODY)
+        t.steps = (t.steps & ~(unsigned long)SMFIP_SKIP) | SMFIP_NR_BODY;
     return t;
 }
 
