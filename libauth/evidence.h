@@ -9,8 +9,10 @@
 #include "libauth/spf/spf.h"
 
 typedef struct am_evidence {
-    am_ip ip; /* family 0: no address known; SPF and iprev did not run */
+    int64_t now; /* the moment that it was judged for: seconds since the epoch */
+    am_ip ip;    /* family 0: no address known; SPF and iprev did not run */
     am_str helo;
+    am_str mail_from;  /* as the client gave it; absent: it gave none */
     am_mailbox sender; /* MAIL FROM; null path: domain and local absent */
     am_str auth_user;  /* absent: not authenticated */
 

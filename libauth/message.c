@@ -32,6 +32,7 @@ struct am_message {
     am_evidence evidence;
     unsigned asked, authors; /* fields that have asked early: signatures, From */
     bool eoh;
+    bool recorded; /* header and body were judged before */
 };
 
 am_message *am_message_new(am_dns *dns, const am_options *o)
@@ -52,6 +53,7 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
         .max_fields = o->max_fields ? o->max_fields : MAX_FIELDS,
         .max_octets = o->max_header_octets ? o->max_header_octets : MAX_HEADER};
     m->evidence.trace = m->context.trace;
+    m->evidence.now = m->context.now;
     if (!m->context.dns) {
         am_message_free(m);
         return NULL;
@@ -99,9 +101,10 @@ void am_message_helo(am_message *m, am_str name)
 void am_message_sender(am_message *m, am_str path)
 {
     am_evidence *e = &m->evidence;
-    bool address = am_path_parse(m->arena, am_str_copy(m->arena, path), &e->sender);
+    e->mail_from = am_str_copy(m->arena, path);
+    bool address = am_path_parse(m->arena, e->mail_from, &e->sender);
     if (!address)
-        e->sender = (am_mailbox){.local = am_str_copy(m->arena, path)};
+        e->sender = (am_mailbox){.local = e->mail_from};
     e->spf_from_helo = address && !e->sender.domain.p && !e->sender.local.p;
     am_spf_query q = query_sender(m);
     if (q.ip.family && !m->options->no_prefetch)
@@ -111,6 +114,31 @@ void am_message_sender(am_message *m, am_str path)
 void am_message_login(am_message *m, am_str user)
 {
     m->evidence.auth_user = am_str_copy(m->arena, user);
+}
+
+static void trace_recorded(const am_message *m)
+{
+    const am_evidence *e = &m->evidence;
+    for (size_t i = 0; i < e->dkims; i++)
+        am_trace_notef(m->context.trace, "dkim", "6376 6.1", e->dkim[i].domain,
+            "%s%s%s (as recorded)", am_result_word(e->dkim[i].result),
+            *e->dkim[i].reason ? ": " : "", e->dkim[i].reason);
+    if (e->arc.result != AM_NONE)
+        am_trace_notef(m->context.trace, "arc", "8617 5.2", AM_STR("chain"), "%s%s%s (as recorded)",
+            am_result_word(e->arc.result), *e->arc.reason ? ": " : "", e->arc.reason);
+}
+
+void am_message_recorded(am_message *m, const am_evidence *from)
+{
+    am_evidence *e = &m->evidence;
+    e->author = from->author;
+    e->dkim = from->dkim;
+    e->dkims = from->dkims;
+    e->dkims_skipped = from->dkims_skipped;
+    e->arc = from->arc;
+    e->limit = from->limit;
+    m->eoh = m->recorded = true;
+    trace_recorded(m);
 }
 
 /* A signature asks for its key; not all of a heap do, as the message's questions are counted. */
@@ -250,7 +278,8 @@ const am_evidence *am_message_finish(am_message *m)
         finish_arc(m);
         finish_dmarc(m);
     }
-    if (am_arena_failed(m->arena) || (m->eoh && !(m->dkim && m->arc) && !m->evidence.limit))
+    bool header = m->eoh && !m->recorded && !m->evidence.limit;
+    if (am_arena_failed(m->arena) || (header && !(m->dkim && m->arc)))
         m->evidence.fault = "out of memory";
     return &m->evidence;
 }
@@ -263,6 +292,11 @@ const am_header *am_message_header(const am_message *m)
 am_arena *am_message_arena(am_message *m)
 {
     return m->arena;
+}
+
+const am_dns_session *am_message_dns(const am_message *m)
+{
+    return m->context.dns;
 }
 
 void am_message_free(am_message *m)

@@ -16,8 +16,9 @@
 
 /* Steps that we never want to hear of, and those that need no answer. */
 enum {
-    NOT_WANTED = SMFIP_NORCPT | SMFIP_NODATA | SMFIP_NOUNKNOWN,
-    NO_ANSWER = SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_HDR | SMFIP_NR_EOH,
+    NOT_WANTED = SMFIP_NODATA | SMFIP_NOUNKNOWN,
+    NO_ANSWER =
+        SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_RCPT | SMFIP_NR_HDR | SMFIP_NR_EOH,
     NEEDED = SMFIF_ADDHDRS | SMFIF_CHGHDRS,
     WELCOME = SMFIF_QUARANTINE | SMFIF_SETSYMLIST,
 };
@@ -57,9 +58,11 @@ static void ask_for_macros(SMFICTX *ctx)
 /* What is agreed on, of what the MTA offers. */
 static am_terms agree(unsigned long actions, unsigned long steps)
 {
+    /* Recipients are counted for the decision log alone. */
+    unsigned long not_wanted = NOT_WANTED | (am_worker_keeps_decisions() ? 0 : SMFIP_NORCPT);
     am_terms t = {.leading_space = steps & SMFIP_HDR_LEADSPC,
         .quarantine = actions & SMFIF_QUARANTINE,
-        .steps = steps & (NOT_WANTED | NO_ANSWER | SMFIP_HDR_LEADSPC | SMFIP_SKIP)};
+        .steps = steps & (not_wanted | NO_ANSWER | SMFIP_HDR_LEADSPC | SMFIP_SKIP)};
     /* A chunk of the body is answered so that the others can be skipped; otherwise it needs none.
      */
     if (!(steps & SMFIP_SKIP))
@@ -116,6 +119,16 @@ static sfsistat on_sender(SMFICTX *ctx, char **argument)
         return SMFIS_TEMPFAIL;
     am_session_sender(s, argument[0], smfi_getsymval(ctx, login));
     return go_on(s, SMFIP_NR_MAIL);
+}
+
+static sfsistat on_recipient(SMFICTX *ctx, char **argument)
+{
+    am_session *s = session_of(ctx);
+    (void)argument; /* a number is all that is kept */
+    if (!s)
+        return SMFIS_TEMPFAIL;
+    am_session_recipient(s);
+    return go_on(s, SMFIP_NR_RCPT);
 }
 
 static sfsistat on_field(SMFICTX *ctx, char *name, char *value)
@@ -222,6 +235,7 @@ struct smfiDesc am_callbacks(void)
         .xxfi_connect = on_connect,
         .xxfi_helo = on_helo,
         .xxfi_envfrom = on_sender,
+        .xxfi_envrcpt = on_recipient,
         .xxfi_header = on_field,
         .xxfi_eoh = on_eoh,
         .xxfi_body = on_body,

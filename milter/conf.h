@@ -76,6 +76,10 @@ typedef struct am_conf {
     struct {
         bool full_sender;
     } authres;
+    struct {
+        const char *path;
+        bool journal;
+    } decision_log;
 } am_conf;
 
 /* Reads a file. NULL: `why` says "file:line: what, and what would be right". One thread at a time:
@@ -87,6 +91,9 @@ void am_conf_free(am_conf *c);            /* NULL is fine */
 
 /* Are the files there that the configuration names (zone files)? False: `why`. Starts no thread. */
 bool am_conf_check(const am_conf *c, am_error *why);
+
+/* Where the journal listens, where decision-log.journal asks for it; else "". */
+const char *am_conf_journal(const am_conf *c);
 
 /* For libauth; what it points to lives as long as `c`. */
 void am_conf_options(const am_conf *c, am_options *out);

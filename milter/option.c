@@ -257,6 +257,9 @@ const am_option am_option_table[] = {
     {"limits", "dns-questions", "150", NUMBER(limits.dns_questions, 10, 10000)},
     {"limits", "sessions", "1000", NUMBER(limits.sessions, 1, 100000)},
     {"limits", "silence", "7200", NUMBER(limits.silence, 10, 86400)},
+    {"decision-log", "path", "", TEXT(decision_log.path, parse_file),
+        .right = "a path that starts with /"},
+    {"decision-log", "journal", "no", BOOL(decision_log.journal, yes_no)},
     {"authres", "full-sender", "no", BOOL(authres.full_sender, yes_no)},
 };
 const size_t am_option_count = sizeof am_option_table / sizeof *am_option_table;

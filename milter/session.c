@@ -9,29 +9,33 @@
  */
 #include "milter/session.h"
 #include "milter/log.h"
+#include "milter/record.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct am_session {
     const am_conf *conf;
     const am_options *options;
     am_dns *dns;
+    am_declog *declog; /* NULL: none is kept */
     am_terms terms;
     am_ip client;
     char *helo; /* NULL: none yet */
     bool greeted;
     am_message *message; /* NULL: none yet, or no memory */
+    unsigned recipients;
     size_t results_seen; /* Authentication-Results fields of this message */
     am_outcome outcome;
 };
 
-am_session *am_session_new(const am_conf *c, const am_options *o, am_dns *dns)
+am_session *am_session_new(const am_conf *c, const am_options *o, am_dns *dns, am_declog *declog)
 {
     am_session *s = calloc(1, sizeof *s);
     if (s)
-        *s = (am_session){.conf = c, .options = o, .dns = dns};
+        *s = (am_session){.conf = c, .options = o, .dns = dns, .declog = declog};
     return s;
 }
 
@@ -59,6 +63,7 @@ void am_session_reset(am_session *s)
     am_message_free(s->message);
     s->message = NULL;
     s->results_seen = 0;
+    s->recipients = 0;
 }
 
 /* A message that knows what the connection knows; iprev and SPF start to ask. */
@@ -104,6 +109,11 @@ void am_session_sender(am_session *s, const char *path, const char *login)
         am_message_login(s->message, am_str_of(login));
 }
 
+void am_session_recipient(am_session *s)
+{
+    s->recipients++;
+}
+
 /* Without SMFIP_HDR_LEADSPC the MTA has taken away the space that nearly every field has. */
 static am_str with_space(am_session *s, const char *value)
 {
@@ -146,9 +156,40 @@ static const char *write_field(am_session *s, const am_evidence *e)
     return am_str_format(a, "%s%.*s", s->terms.leading_space ? " " : "", AM_ARG(value)).p;
 }
 
+static uint64_t clock_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* The message's line of the decision log. `from`: when the end of the message came. */
+static void keep_record(am_session *s, const char *id, const am_evidence *e, uint64_t from)
+{
+    char time[AM_RECORD_TIME];
+    size_t n = 0;
+    if (!s->declog)
+        return;
+    am_record r = {.time = am_str_of(am_record_time(time)),
+        .id = am_str_of(id),
+        .rcpts = s->recipients,
+        .took_us = clock_us() - from,
+        .evidence = e,
+        .decision = s->outcome.decision,
+        .options = *s->options,
+        .psl = s->options->dmarc.psl != NULL,
+        .no_quarantine = !s->terms.quarantine};
+    if (e)
+        r.lookup = am_dns_lookups(am_message_dns(s->message), &r.lookups, &r.full);
+    r.cut = e && !r.lookup;
+    char *line = am_record_write(&r, &n);
+    am_declog_put(s->declog, line, n);
+}
+
 am_outcome *am_session_finish(am_session *s, const char *id)
 {
     static const am_header nothing;
+    uint64_t from = clock_us();
     am_outcome *o = &s->outcome;
     const am_evidence *e = s->message ? am_message_finish(s->message) : NULL;
     *o = (am_outcome){.decision = am_policy_decide(s->conf, e, s->terms.quarantine)};
@@ -158,6 +199,7 @@ am_outcome *am_session_finish(am_session *s, const char *id)
             o->decision = am_policy_decide(s->conf, NULL, s->terms.quarantine);
     }
     am_log_message(id, e, &o->decision);
+    keep_record(s, id, e, from);
     o->strip = am_strip_begin(s->message ? am_message_arena(s->message) : NULL,
         s->message ? am_message_header(s->message) : &nothing, am_str_of(s->conf->authserv_id),
         s->results_seen);

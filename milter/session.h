@@ -2,6 +2,7 @@
 #ifndef AM_MILTER_SESSION_H
 #define AM_MILTER_SESSION_H
 
+#include "milter/declog.h"
 #include "milter/policy.h"
 #include "milter/strip.h"
 
@@ -22,8 +23,9 @@ typedef struct am_outcome {
     am_strip strip;    /* fields to delete first */
 } am_outcome;
 
-/* Configuration, options and DNS must outlive the session. NULL: out of memory. */
-am_session *am_session_new(const am_conf *c, const am_options *o, am_dns *dns);
+/* Configuration, options, DNS and decision log (NULL: none) must outlive the session. NULL: out of
+ * memory. */
+am_session *am_session_new(const am_conf *c, const am_options *o, am_dns *dns, am_declog *declog);
 void am_session_free(am_session *s); /* at any point; NULL is fine */
 
 void am_session_agree(am_session *s, const am_terms *t);
@@ -34,13 +36,14 @@ void am_session_client(am_session *s, const struct sockaddr *sa);
 void am_session_helo(am_session *s, const char *name);
 /* `login` NULL or "": not authenticated. */
 void am_session_sender(am_session *s, const char *path, const char *login);
+void am_session_recipient(am_session *s);
 void am_session_field(am_session *s, const char *name, const char *value);
 void am_session_eoh(am_session *s);
 
 /* False: no more of the body is wanted. */
 bool am_session_body(am_session *s, const void *p, size_t n);
 
-/* The message is complete; may wait for the DNS. Writes the message's log line. Valid until
+/* The message is complete; may wait for the DNS. Writes the message's log lines. Valid until
  * am_session_reset. `id` is the MTA's queue id, or NULL. */
 am_outcome *am_session_finish(am_session *s, const char *id);
 

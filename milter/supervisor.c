@@ -60,8 +60,11 @@ static int complain(int status, const char *text)
 /* Reads and checks everything that can be checked without changing anything. NULL: `why`. */
 static am_conf *load(const char *file, am_identity *identity, am_error *why)
 {
+    am_error e;
     am_conf *c = am_conf_load(file, why);
-    if (c && am_identity_find(c, identity, why) && am_conf_check(c, why))
+    if (c && !am_declog_check(c->decision_log.path, &e))
+        am_error_set(why, "%s: decision-log.path: %s", file, e.text);
+    else if (c && am_identity_find(c, identity, why) && am_conf_check(c, why))
         return c;
     am_conf_free(c);
     return NULL;
