@@ -37,6 +37,10 @@ char *am_record_write(const am_record *r, size_t *n);
 /* Reads a line (with or without LF). Everything lives in the arena. False: `why`. */
 bool am_record_read(am_arena *a, const char *line, size_t n, am_record *out, am_error *why);
 
+/* How a line spells this text, with its quotes: for finding lines without reading each of them.
+ * Absent: out of memory. */
+am_str am_record_spell(am_arena *a, am_str text);
+
 /* Now, for am_record.time. */
 enum { AM_RECORD_TIME = 32 };
 const char *am_record_time(char text[static AM_RECORD_TIME]);

@@ -261,6 +261,16 @@ static char *line_of(const am_record *r, int level, size_t *n)
     return line;
 }
 
+am_str am_record_spell(am_arena *a, am_str text)
+{
+    json_t *j = octets(text);
+    char *line = json_dumps(j, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    am_str s = am_str_copy(a, am_str_of(line));
+    json_decref(j);
+    free(line);
+    return s;
+}
+
 char *am_record_write(const am_record *r, size_t *n)
 {
     char *line = NULL;

@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "tools/eml.h"
+#include "tools/judge.h"
 #include "tools/json.h"
 #include "tools/text.h"
 #include "tools/tools.h"
@@ -22,15 +23,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_LIST = 32, HELP_SHOWN = -1 };
+enum { HELP_SHOWN = -1 };
 
 typedef enum format { FORMAT_HEADER, FORMAT_TEXT, FORMAT_JSON } format;
 
 typedef struct request {
     const char *helo, *mail_from, *login, *message;
     const char *receiver, *authserv_id, *org_domain, *psl, *config; /* NULL: not given */
-    const char *nameserver[MAX_LIST], *zone[MAX_LIST];
-    size_t nameservers, zones;
+    am_judge_list nameservers, zones;
     bool spf_only, explain;
     format format;
     am_ip address;
@@ -46,14 +46,6 @@ static bool seconds(const char *text, unsigned *ms)
     if (errno || end == text || *end || !isfinite(v) || v < 0.001 || v > 3600)
         return false;
     *ms = (unsigned)(v * 1000);
-    return true;
-}
-
-static bool append(const char **list, size_t *n, const char *value)
-{
-    if (*n == MAX_LIST)
-        return false;
-    list[(*n)++] = value;
     return true;
 }
 
@@ -102,12 +94,12 @@ static bool take_authserv_id(request *r, const char *v)
 
 static bool take_nameserver(request *r, const char *v)
 {
-    return append(r->nameserver, &r->nameservers, v);
+    return am_judge_append(&r->nameservers, v);
 }
 
 static bool take_zone(request *r, const char *v)
 {
-    return append(r->zone, &r->zones, v);
+    return am_judge_append(&r->zones, v);
 }
 
 static bool take_dns_timeout(request *r, const char *v)
@@ -221,7 +213,7 @@ static int parse(request *r, int argc, char **argv)
         return am_tool_fail(&am_tool_check, EX_USAGE, "one message at a time");
     if (r->spf_only && optind < argc)
         return am_tool_fail(&am_tool_check, EX_USAGE, "--spf-only reads no message");
-    if (r->zones && r->nameservers)
+    if (r->zones.n && r->nameservers.n)
         return am_tool_fail(
             &am_tool_check, EX_USAGE, "--zone asks nobody: no --nameserver with it");
     if (r->spf_only && !r->address.family)
@@ -244,25 +236,6 @@ typedef struct outcome {
     const char *action, *disposition;
 } outcome;
 
-/* The DNS backend that the options ask for; EX_OK, or what is wrong is said. */
-static int make_dns(const request *r, setting *s)
-{
-    am_error why;
-    int wrong;
-    for (size_t i = 0; i < r->zones; i++)
-        if (access(r->zone[i], R_OK) != 0)
-            return am_tool_fail(&am_tool_check, EX_NOINPUT, "%s: %s", r->zone[i], strerror(errno));
-    if (r->zones) {
-        s->dns = am_dns_zonefiles(r->zone, r->zones, &why);
-        wrong = EX_DATAERR;
-    } else {
-        am_dns_options o = {.nameserver = r->nameserver, .nameservers = r->nameservers};
-        s->dns = am_dns_network(&o, &why);
-        wrong = r->nameservers ? EX_USAGE : EX_OSERR;
-    }
-    return s->dns ? EX_OK : am_tool_fail(&am_tool_check, wrong, "%s", why.text);
-}
-
 static void feed_envelope(am_message *m, const request *r)
 {
     if (r->address.family)
@@ -272,15 +245,6 @@ static void feed_envelope(am_message *m, const request *r)
     am_message_sender(m, am_str_of(r->mail_from ? r->mail_from : ""));
     if (r->login && *r->login)
         am_message_login(m, am_str_of(r->login));
-}
-
-static void feed_message(am_message *m, const am_eml *eml)
-{
-    for (size_t i = 0; i < eml->header.n; i++)
-        am_message_field_raw(m, eml->header.field[i].raw);
-    am_message_eoh(m);
-    if (am_message_wants_body(m))
-        am_message_body(m, eml->body.p, eml->body.n);
 }
 
 /* The Organizational Domain's way: --org-domain, else the configuration's, else the tree walk. */
@@ -329,8 +293,8 @@ static int make_setting(const request *r, setting *s)
         s->options.dns.wait_ms = r->wait_ms;
     s->options.explain = r->explain;
     s->options.now = r->now;
-    if (!s->judged || r->zones || r->nameservers)
-        return make_dns(r, s);
+    if (!s->judged || r->zones.n || r->nameservers.n)
+        return am_judge_dns(&am_tool_check, &r->zones, &r->nameservers, &s->dns);
     s->dns = am_conf_dns(s->conf, &why);
     return s->dns ? EX_OK : am_tool_fail(&am_tool_check, EX_CONFIG, "%s", why.text);
 }
@@ -358,18 +322,6 @@ static void print_header(am_str value)
     fputc('\n', stdout);
 }
 
-/* The field's value on one line, for JSON. */
-static am_str one_line(am_arena *a, am_str folded)
-{
-    am_buf b = {.arena = a};
-    for (size_t i = 0; i < folded.n; i++)
-        if (folded.p[i] == '\n')
-            am_buf_char(&b, ' ');
-        else if (folded.p[i] != '\t' || i == 0 || folded.p[i - 1] != '\n')
-            am_buf_char(&b, folded.p[i]);
-    return am_buf_get(&b);
-}
-
 static int print(am_arena *a, const request *r, const am_evidence *e, const am_results_options *ro,
     const outcome *o)
 {
@@ -381,9 +333,9 @@ static int print(am_arena *a, const request *r, const am_evidence *e, const am_r
         print_header(value);
     } else if (r->format == FORMAT_TEXT) {
         am_text_outcome t = {o->action, o->disposition};
-        am_text_evidence(stdout, e, &t, r->explain, isatty(STDOUT_FILENO) && !getenv("NO_COLOR"));
+        am_text_evidence(stdout, e, &t, r->explain, am_judge_colour());
     } else {
-        am_json_outcome j = {o->action, o->disposition, one_line(a, value)};
+        am_json_outcome j = {o->action, o->disposition, am_judge_field(a, e, ro)};
         json_t *json = am_json_evidence(e, &j, r->explain);
         int rc = json ? json_dumpf(json, stdout, JSON_INDENT(1)) : -1;
         fputc('\n', stdout);
@@ -401,7 +353,7 @@ static int judge(const request *r, const setting *s, const am_eml *eml)
         return am_tool_fail(&am_tool_check, EX_SOFTWARE, "out of memory");
     feed_envelope(m, r);
     if (eml)
-        feed_message(m, eml);
+        am_judge_feed(m, eml);
     const am_evidence *e = am_message_finish(m);
     outcome o = decide(s, e);
     am_results_options ro = {
