@@ -3,11 +3,12 @@
  *
  * For: whoever has a message (the milter, the tools). Facts are noted as they
  * arrive and the DNS is asked for what they will need; am_message_finish joins
- * everything, in the order in which one method needs another: iprev, SPF, DKIM,
- * ARC, DMARC. Waits: am_message_finish alone. Memory: one arena, let go with the
- * message. Callers: one thread at a time.
+ * everything, in the order in which one method needs another: the client (client.c: iprev, SPF and
+ * the like), DKIM, DMARC; then ARC, whose many keys may use up what is left of time and questions;
+ * then whether trusted sealers override DMARC. Waits: am_message_finish alone. Memory: one arena,
+ * let go with the message. Callers: one thread at a time.
  */
-#include "libauth/message.h"
+#include "libauth/message_in.h"
 #include "libauth/base/domain.h"
 
 #include <stdlib.h>
@@ -18,21 +19,6 @@ enum {
     MAX_FIELDS = 10000,
     MAX_HEADER = 8 << 20,
     MAX_EARLY_KEYS = 20,
-};
-
-struct am_message {
-    const am_options *options;
-    am_arena *arena;
-    am_context context;
-    am_trace trace;
-    am_header header;
-    am_bodies *bodies;
-    am_dkim *dkim;
-    am_arc *arc;
-    am_evidence evidence;
-    unsigned asked, authors; /* fields that have asked early: signatures, From */
-    bool eoh;
-    bool recorded; /* header and body were judged before */
 };
 
 am_message *am_message_new(am_dns *dns, const am_options *o)
@@ -61,61 +47,6 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
     return m;
 }
 
-static am_spf_query query_helo(const am_message *m)
-{
-    const am_evidence *e = &m->evidence;
-    return (am_spf_query){.ip = e->ip,
-        .domain = e->helo,
-        .local = AM_STR("postmaster"),
-        .helo = e->helo,
-        .receiver = am_str_of(m->options->receiver)};
-}
-
-/* RFC 7208 2.4: a null reverse-path is postmaster@HELO. */
-static am_spf_query query_sender(const am_message *m)
-{
-    am_spf_query q = query_helo(m);
-    if (!m->evidence.spf_from_helo) {
-        q.domain = m->evidence.sender.domain;
-        q.local = m->evidence.sender.local;
-    }
-    return q;
-}
-
-void am_message_client(am_message *m, const am_ip *ip)
-{
-    m->evidence.ip = *ip;
-    if (ip->family && !m->options->no_prefetch)
-        am_iprev_start(&m->context, ip);
-}
-
-void am_message_helo(am_message *m, am_str name)
-{
-    m->evidence.helo = am_str_copy(m->arena, name);
-    m->evidence.has_helo = true;
-    am_spf_query q = query_helo(m);
-    if (q.ip.family && !m->options->no_prefetch)
-        am_spf_start(&m->context, &q);
-}
-
-void am_message_sender(am_message *m, am_str path)
-{
-    am_evidence *e = &m->evidence;
-    e->mail_from = am_str_copy(m->arena, path);
-    bool address = am_path_parse(m->arena, e->mail_from, &e->sender);
-    if (!address)
-        e->sender = (am_mailbox){.local = e->mail_from};
-    e->spf_from_helo = address && !e->sender.domain.p && !e->sender.local.p;
-    am_spf_query q = query_sender(m);
-    if (q.ip.family && !m->options->no_prefetch)
-        am_spf_start(&m->context, &q);
-}
-
-void am_message_login(am_message *m, am_str user)
-{
-    m->evidence.auth_user = am_str_copy(m->arena, user);
-}
-
 static void trace_recorded(const am_message *m)
 {
     const am_evidence *e = &m->evidence;
@@ -137,6 +68,22 @@ void am_message_recorded(am_message *m, const am_evidence *from)
     e->dkims_skipped = from->dkims_skipped;
     e->arc = from->arc;
     e->limit = from->limit;
+    e->hop = from->hop;
+    e->relay = from->relay;
+    e->has_helo_check = from->has_helo_check;
+    e->helo_check = from->helo_check;
+    e->has_auth = from->has_auth;
+    e->auth = from->auth;
+    e->auth_user = from->auth_user;
+    e->has_align = from->has_align;
+    e->align = from->align;
+    e->has_tls = from->has_tls;
+    e->tls = from->tls;
+    e->has_sender_id = from->has_sender_id;
+    e->sender_id = from->sender_id;
+    e->pra = from->pra;
+    e->has_trail = from->has_trail;
+    e->trail = from->trail;
     m->eoh = m->recorded = true;
     trace_recorded(m);
 }
@@ -185,6 +132,7 @@ void am_message_eoh(am_message *m)
 {
     am_evidence *e = &m->evidence;
     m->eoh = true;
+    am_client_eoh(m);
     if (m->header.failed) {
         e->limit = am_arena_failed(m->arena) ? NULL : "header over the limits";
         e->author = (am_author){.status = AM_AUTHOR_BAD, .reason = "header over the limits"};
@@ -210,22 +158,6 @@ void am_message_body(am_message *m, const void *p, size_t n)
         return;
     am_bodies_feed(m->bodies, p, n);
     am_dkim_body(m->dkim, p, n);
-}
-
-static void finish_envelope(am_message *m)
-{
-    am_evidence *e = &m->evidence;
-    if (!e->ip.family)
-        return;
-    e->iprev = am_iprev_check(&m->context, &e->ip);
-    e->has_iprev = true;
-    am_spf_query helo = query_helo(m), sender = query_sender(m);
-    if (!e->sender.local.p && !e->sender.domain.p)
-        e->spf_from_helo = true;
-    if (e->has_helo || e->spf_from_helo)
-        e->helo_spf = am_spf_check(&m->context, &m->options->spf, &helo);
-    e->spf = e->spf_from_helo ? e->helo_spf : am_spf_check(&m->context, &m->options->spf, &sender);
-    e->has_spf = true;
 }
 
 static void finish_dkim(am_message *m)
@@ -270,13 +202,26 @@ static void finish_dmarc(am_message *m)
     e->has_dmarc = true;
 }
 
+/* RFC 8617 7.2.1 */
+static void finish_trust(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    if (e->dmarc.result != AM_FAIL || !m->options->trusted_sealers.n)
+        return;
+    e->has_trust = true;
+    e->trust = am_trust_check(m->arena, &m->options->trusted_sealers, &e->arc, e->dmarc.domain);
+    am_trace_notef(m->context.trace, "dmarc", "8617 7.2.1", AM_STR("trusted sealers"), "%s%s",
+        e->trust.overridden ? "dmarc=fail is overridden" : "no: ", e->trust.reason);
+}
+
 const am_evidence *am_message_finish(am_message *m)
 {
-    finish_envelope(m);
+    am_client_finish(m);
     if (m->eoh) {
         finish_dkim(m);
-        finish_arc(m);
         finish_dmarc(m);
+        finish_arc(m);
+        finish_trust(m);
     }
     bool header = m->eoh && !m->recorded && !m->evidence.limit;
     if (am_arena_failed(m->arena) || (header && !(m->dkim && m->arc)))

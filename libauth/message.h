@@ -10,15 +10,30 @@ typedef struct am_options {
     am_dkim_options dkim;
     am_arc_options arc;
     am_dmarc_options dmarc;
+    am_trust_list trusted_sealers; /* none: a DMARC fail is never overridden */
     am_dns_limits dns;
     size_t max_memory;        /* octets of a message's arena; 0: 64 MiB */
     size_t max_fields;        /* header fields; 0: 10000 */
     size_t max_header_octets; /* 0: 8 MiB */
-    const char *receiver;     /* this host's name, for %{r}; never NULL */
-    bool no_prefetch;         /* ask the DNS only when an answer is waited for */
-    bool explain;             /* keep a trace */
-    int64_t now;              /* 0: the clock */
+    /* Behind a gateway: where the client is one of these, the first hop that is not is judged. */
+    const am_net *relay;
+    size_t relays;
+    const am_net *local; /* our own networks: their hosts may greet with our name */
+    size_t locals;
+    const char *const *own; /* names of ours, for x-helo */
+    size_t owns;
+    const am_loginmap *login_map;            /* NULL: no x-auth-align */
+    bool check_helo, check_tls, check_trail; /* x-helo, x-tls, x-trail */
+    bool trust_auth_parameter; /* an authenticated client's AUTH= counts (RFC 4954 5) */
+    bool sender_id;            /* RFC 4406, historic */
+    const char *receiver;      /* this host's name, for %{r}; never NULL */
+    bool no_prefetch;          /* ask the DNS only when an answer is waited for */
+    bool explain;              /* keep a trace */
+    int64_t now;               /* 0: the clock */
 } am_options;
+
+/* Is the address in one of our own networks? */
+bool am_client_is_local(const am_options *o, const am_ip *ip);
 
 typedef struct am_message am_message;
 
@@ -29,10 +44,18 @@ am_message *am_message_new(am_dns *dns, const am_options *o);
 /* The envelope; each may be left out. The client's address: family 0 is "none". */
 void am_message_client(am_message *m, const am_ip *ip);
 void am_message_helo(am_message *m, am_str name);
-void am_message_sender(am_message *m, am_str path); /* with or without <> */
-void am_message_login(am_message *m, am_str user);
+void am_message_sender(am_message *m, am_str path);         /* with or without <> */
+void am_message_parameter(am_message *m, am_str parameter); /* of MAIL FROM: "AUTH=...", ... */
 
-/* In place of a header and body: what was found out about them before (author, DKIM, ARC, limit).
+/* Who logged in, as the MTA's macros have it; absent or empty: not told. */
+typedef struct am_login {
+    am_str user, mechanism, author;
+} am_login;
+void am_message_login(am_message *m, const am_login *login);
+void am_message_tls(am_message *m, const am_tls_query *tls);
+
+/* In place of a header and body: what was found out about them before (author, DKIM, ARC, limit),
+ * and of the client but for iprev and SPF (hop, HELO, login, TLS, Sender ID, trail).
  * What `from` points to must outlive the message. Neither field, eoh nor body then. */
 void am_message_recorded(am_message *m, const am_evidence *from);
 

@@ -8,6 +8,7 @@
 #include "libauth/message.h"
 #include "libauth/base/domain.h"
 
+#include <stddef.h>
 #include <string.h>
 
 typedef struct builder {
@@ -45,6 +46,16 @@ static am_str sender_value(const builder *b)
     return s->domain;
 }
 
+/* Behind a relay of ours: whose address was judged in place of the client's. */
+static void add_hop(const builder *b, am_resinfo *r)
+{
+    char text[AM_IP_TEXT];
+    if (b->e->hop.relayed)
+        property(r, "policy", "hop",
+            b->e->hop.found ? am_str_copy(b->arena, am_str_of(am_ip_text(&b->e->ip, text)))
+                            : AM_STR("unknown"));
+}
+
 static void add_spf(builder *b)
 {
     const am_evidence *e = b->e;
@@ -52,12 +63,14 @@ static void add_spf(builder *b)
         am_resinfo *r = add(b, "spf", e->spf.result);
         r->reason = e->spf.reason;
         property(r, "smtp", "mailfrom", sender_value(b));
+        add_hop(b, r);
     }
     /* RFC 8601 2.7.2: an entry names only the identity that produced it. */
     if (e->has_spf && (e->has_helo || e->spf_from_helo)) {
         am_resinfo *r = add(b, "spf", e->helo_spf.result);
         r->reason = e->helo_spf.reason;
         property(r, "smtp", "helo", e->helo);
+        add_hop(b, r);
     }
 }
 
@@ -144,6 +157,8 @@ static void add_dmarc(builder *b)
     if (v->testing && policy != AM_DMARC_NONE)
         policy--;
     property(r, "policy", "dmarc", am_str_of(am_dmarc_policy_word(policy)));
+    if (b->e->trust.overridden) /* RFC 8617 7.2.1; the property is ours */
+        property(r, "policy", "arc", AM_STR("override"));
 }
 
 static void add_iprev(builder *b)
@@ -153,25 +168,93 @@ static void add_iprev(builder *b)
     r->reason = am_str_of(b->e->iprev.reason);
     r->comment = b->e->iprev.name;
     property(r, "policy", "iprev", am_str_copy(b->arena, am_str_of(am_ip_text(&b->e->ip, text))));
+    add_hop(b, r);
 }
+
+static void add_helo(builder *b)
+{
+    const am_helo_verdict *v = &b->e->helo_check;
+    am_resinfo *r = add(b, "x-helo", v->result);
+    r->reason = am_str_of(v->reason);
+    property(r, "smtp", "helo", b->e->helo);
+}
+
+/* RFC 8601 2.7.4: smtp.auth is who logged in, smtp.mailfrom whom a trusted client speaks for. */
+static void add_auth(builder *b)
+{
+    const am_smtpauth_verdict *v = &b->e->auth;
+    am_resinfo *r = add(b, "auth", v->result);
+    r->reason = am_str_of(v->reason);
+    property(r, "smtp", "auth", b->e->auth_user);
+    if (v->status == AM_SMTPAUTH_AUTHOR)
+        property(r, "smtp", "mailfrom",
+            am_str_format(
+                b->arena, "%.*s@%.*s", AM_ARG(v->author.local), AM_ARG(v->author.domain)));
+}
+
+static void add_align(builder *b)
+{
+    const am_authalign_verdict *v = &b->e->align;
+    am_resinfo *r = add(b, "x-auth-align", v->result);
+    r->reason = am_str_of(v->reason);
+    property(r, "smtp", "auth", b->e->auth_user);
+}
+
+static void add_tls(builder *b)
+{
+    const am_tls_verdict *v = &b->e->tls;
+    am_resinfo *r = add(b, "x-tls", v->result);
+    r->reason = am_str_of(v->reason);
+    property(r, "policy", "version", v->version);
+    property(r, "policy", "cipher", v->cipher);
+    if (v->bits)
+        property(r, "policy", "bits", am_str_format(b->arena, "%u", v->bits));
+    property(r, "policy", "subject", v->subject);
+}
+
+static void add_sender_id(builder *b)
+{
+    const am_spf_verdict *v = &b->e->sender_id;
+    am_resinfo *r = add(b, "sender-id", v->result);
+    r->reason = v->reason;
+    property(r, "header", b->e->pra.field, b->e->pra.mailbox.domain);
+}
+
+static void add_trail(builder *b)
+{
+    add(b, "x-trail", b->e->trail.result)->reason = b->e->trail.reason;
+}
+
+/* The methods whose results stand in the field where they ran, in this order. */
+static const struct {
+    size_t ran; /* where am_evidence says so */
+    void (*add)(builder *b);
+} methods[] = {
+    {offsetof(am_evidence, has_spf), add_spf},
+    {offsetof(am_evidence, has_dmarc), add_dkim},
+    {offsetof(am_evidence, has_arc), add_arc},
+    {offsetof(am_evidence, has_dmarc), add_dmarc},
+    {offsetof(am_evidence, has_iprev), add_iprev},
+    {offsetof(am_evidence, has_sender_id), add_sender_id},
+    {offsetof(am_evidence, has_auth), add_auth},
+    {offsetof(am_evidence, has_align), add_align},
+    {offsetof(am_evidence, has_helo_check), add_helo},
+    {offsetof(am_evidence, has_tls), add_tls},
+    {offsetof(am_evidence, has_trail), add_trail},
+};
+
+enum { METHODS = sizeof methods / sizeof *methods };
 
 am_authres am_results(am_arena *a, const am_evidence *e, const am_results_options *o)
 {
     builder b = {.arena = a, .e = e, .o = o};
-    b.info = am_arena_array(a, e->dkims + 7, sizeof *b.info);
+    b.info = am_arena_array(a, e->dkims + METHODS + 2, sizeof *b.info);
     am_authres r = {.id = am_str_of(o->authserv_id), .version = 1};
     if (!b.info)
         return r;
-    add_spf(&b);
-    if (e->has_dmarc) {
-        add_dkim(&b);
-        add_arc(&b);
-        add_dmarc(&b);
-    }
-    if (e->has_iprev)
-        add_iprev(&b);
-    if (e->auth_user.n)
-        property(add(&b, "auth", AM_PASS), "smtp", "auth", e->auth_user);
+    for (size_t i = 0; i < METHODS; i++)
+        if (*(const bool *)((const char *)e + methods[i].ran))
+            methods[i].add(&b);
     r.result = b.info;
     r.results = b.n;
     return r;

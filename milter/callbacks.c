@@ -23,6 +23,9 @@ enum {
     WELCOME = SMFIF_QUARANTINE | SMFIF_SETSYMLIST,
 };
 
+/* Postfix has them at HELO, Sendmail at both. */
+#define TLS_MACROS "{tls_version} {cipher} {cipher_bits} {cert_subject} {cert_issuer} {verify}"
+
 static char results_name[] = "Authentication-Results";
 
 /* The connection's session; made here for one that came without a negotiation (SMFIC_QUIT_NC).
@@ -49,8 +52,9 @@ static void ask_for_macros(SMFICTX *ctx)
     static const struct {
         int where;
         const char *macros;
-    } want[] = {{SMFIM_CONNECT, ""}, {SMFIM_HELO, ""}, {SMFIM_ENVFROM, "{auth_authen}"},
-        {SMFIM_ENVRCPT, ""}, {SMFIM_DATA, ""}, {SMFIM_EOH, "i"}, {SMFIM_EOM, "i"}};
+    } want[] = {{SMFIM_CONNECT, ""}, {SMFIM_HELO, TLS_MACROS},
+        {SMFIM_ENVFROM, "{auth_authen} {auth_type} {auth_author} " TLS_MACROS}, {SMFIM_ENVRCPT, ""},
+        {SMFIM_DATA, ""}, {SMFIM_EOH, "i"}, {SMFIM_EOM, "i"}};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++)
         (void)smfi_setsymlist(ctx, want[i].where, (char *)(uintptr_t)want[i].macros);
 }
@@ -111,13 +115,31 @@ static sfsistat on_helo(SMFICTX *ctx, char *name)
     return go_on(s, SMFIP_NR_HELO);
 }
 
+static am_str macro(SMFICTX *ctx, const char *name)
+{
+    return am_str_of(smfi_getsymval(ctx, (char *)(uintptr_t)name));
+}
+
+static am_mail mail_of(SMFICTX *ctx, char **argument)
+{
+    return (am_mail){.argument = argument,
+        .login = {macro(ctx, "{auth_authen}"), macro(ctx, "{auth_type}"),
+            macro(ctx, "{auth_author}")},
+        .tls = {.version = macro(ctx, "{tls_version}"),
+            .cipher = macro(ctx, "{cipher}"),
+            .bits = macro(ctx, "{cipher_bits}"),
+            .subject = macro(ctx, "{cert_subject}"),
+            .issuer = macro(ctx, "{cert_issuer}"),
+            .verify = macro(ctx, "{verify}")}};
+}
+
 static sfsistat on_sender(SMFICTX *ctx, char **argument)
 {
-    static char login[] = "{auth_authen}";
     am_session *s = session_of(ctx);
     if (!s)
         return SMFIS_TEMPFAIL;
-    am_session_sender(s, argument[0], smfi_getsymval(ctx, login));
+    am_mail mail = mail_of(ctx, argument);
+    am_session_sender(s, &mail);
     return go_on(s, SMFIP_NR_MAIL);
 }
 

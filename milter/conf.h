@@ -17,6 +17,19 @@ typedef struct am_conf_nets {
     am_net item[AM_CONF_LIST_MAX];
 } am_conf_nets;
 
+/* Kinds of clients that are ours. */
+typedef enum am_class {
+    AM_CLASS_NONE,
+    AM_CLASS_AUTHENTICATED, /* logged in */
+    AM_CLASS_LOCAL,         /* in local-networks */
+    AM_CLASS_SUBMISSION,    /* submitted on this host, without an address */
+} am_class;
+
+typedef struct am_conf_classes {
+    unsigned n;
+    am_class item[AM_CONF_LIST_MAX];
+} am_conf_classes;
+
 /* What to do where we cannot judge. */
 typedef enum am_conf_action { AM_CONF_ACCEPT, AM_CONF_TEMPFAIL } am_conf_action;
 
@@ -37,7 +50,8 @@ typedef struct am_conf {
     unsigned socket_mode;
     const char *socket_group, *user, *pid_file;
     const char *authserv_id, *receiver; /* the host's name where not set */
-    am_conf_nets local_networks;
+    am_conf_nets local_networks, trusted_relays;
+    am_conf_classes skip, exempt; /* not judged at all; judged and never enforced upon */
     am_conf_action on_fault, on_dns_failure;
     unsigned drain_ms;
     struct {
@@ -60,7 +74,8 @@ typedef struct am_conf {
         bool body_length_policy;
     } dkim;
     struct {
-        am_conf_list trusted_sealers; /* normalised domains */
+        am_conf_list trusted_sealers; /* normalised; a "." in front: and all below */
+        am_trust_list sealers;        /* the same, as libauth wants it */
     } arc;
     struct {
         bool enforce, use_psl;
@@ -74,12 +89,18 @@ typedef struct am_conf {
         unsigned fields, dns_questions, sessions, silence; /* silence: seconds */
     } limits;
     struct {
-        bool full_sender;
+        bool full_sender, keep_relayed;
     } authres;
     struct {
         const char *path;
         bool journal;
     } decision_log;
+    struct {
+        bool helo, tls, trail, sender_id, trust_auth_parameter;
+        const char *login_map_file;
+        am_loginmap *login_map; /* loaded where there is a file; the configuration's own */
+    } methods;
+    const char *own[2]; /* names of ours: authserv-id, receiver */
 } am_conf;
 
 /* Reads a file. NULL: `why` says "file:line: what, and what would be right". One thread at a time:
@@ -101,7 +122,8 @@ void am_conf_options(const am_conf *c, am_options *out);
 /* The DNS backend that the configuration asks for. NULL: `why`. */
 am_dns *am_conf_dns(const am_conf *c, am_error *why);
 
-/* Is the client one of ours: never enforced upon? */
-bool am_conf_is_local(const am_conf *c, const am_ip *ip);
+/* The first class of `list` that the client is of, or NONE. `ip` family 0: no address. */
+am_class am_conf_class(
+    const am_conf *c, const am_conf_classes *list, const am_ip *ip, bool authenticated);
 
 #endif

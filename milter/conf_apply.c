@@ -20,11 +20,27 @@ void am_conf_options(const am_conf *c, am_options *out)
             .min_rsa_bits = c->dkim.min_rsa_bits,
             .max_rsa_bits = c->dkim.max_rsa_bits,
             .clock_drift = c->dkim.clock_drift},
+        .arc = {.min_rsa_bits = c->dkim.min_rsa_bits,
+            .max_rsa_bits = c->dkim.max_rsa_bits,
+            .clock_drift = c->dkim.clock_drift},
+        .trusted_sealers = c->arc.sealers,
         .dmarc = {.psl = c->dmarc.psl, .max_walks = c->dmarc.max_walks},
         .dns = {.wait_ms = c->dns.timeout_ms, .questions = c->limits.dns_questions},
         .max_memory = c->limits.memory,
         .max_fields = c->limits.fields,
         .max_header_octets = c->limits.header_octets,
+        .relay = c->trusted_relays.item,
+        .relays = c->trusted_relays.n,
+        .local = c->local_networks.item,
+        .locals = c->local_networks.n,
+        .own = c->own,
+        .owns = 2,
+        .login_map = c->methods.login_map,
+        .check_helo = c->methods.helo,
+        .check_tls = c->methods.tls,
+        .check_trail = c->methods.trail,
+        .sender_id = c->methods.sender_id,
+        .trust_auth_parameter = c->methods.trust_auth_parameter,
         .receiver = c->receiver,
         .no_prefetch = !c->dns.prefetch,
     };
@@ -68,10 +84,22 @@ bool am_conf_check(const am_conf *c, am_error *why)
     return false;
 }
 
-bool am_conf_is_local(const am_conf *c, const am_ip *ip)
+static bool is_local(const am_conf *c, const am_ip *ip)
 {
     for (unsigned i = 0; i < c->local_networks.n; i++)
         if (am_ip_in(ip, &c->local_networks.item[i]))
             return true;
     return false;
+}
+
+am_class am_conf_class(
+    const am_conf *c, const am_conf_classes *list, const am_ip *ip, bool authenticated)
+{
+    const bool is[] = {[AM_CLASS_AUTHENTICATED] = authenticated,
+        [AM_CLASS_LOCAL] = ip->family && is_local(c, ip),
+        [AM_CLASS_SUBMISSION] = !ip->family && !authenticated};
+    for (unsigned i = 0; i < list->n; i++)
+        if (is[list->item[i]])
+            return list->item[i];
+    return AM_CLASS_NONE;
 }

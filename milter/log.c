@@ -98,7 +98,10 @@ static void add_text(line *l, const char *name, am_str value)
 static void add_envelope(line *l, const am_evidence *e)
 {
     char ip[AM_IP_TEXT], from[324];
-    add(l, "client", e->ip.family ? am_ip_text(&e->ip, ip) : "local", (am_str){0});
+    const char *unknown = e->hop.relayed ? "unknown" : "local";
+    add(l, "client", e->ip.family ? am_ip_text(&e->ip, ip) : unknown, (am_str){0});
+    if (e->hop.relayed)
+        add(l, "relay", am_ip_text(&e->relay, ip), am_str_of(e->hop.found ? "" : e->hop.reason));
     if (e->has_helo)
         add_text(l, "helo", e->helo);
     snprintf(from, sizeof from, "<%.*s%s%.*s>",
@@ -111,6 +114,21 @@ static void add_envelope(line *l, const am_evidence *e)
         add_text(l, "user", e->auth_user);
 }
 
+/* What was switched on. */
+static void add_others(line *l, const am_evidence *e)
+{
+    if (e->has_align)
+        add(l, "x-auth-align", am_result_word(e->align.result), am_str_of(e->align.reason));
+    if (e->has_helo_check)
+        add(l, "x-helo", am_result_word(e->helo_check.result), (am_str){0});
+    if (e->has_tls)
+        add(l, "x-tls", am_result_word(e->tls.result), e->tls.version);
+    if (e->has_trail)
+        add(l, "x-trail", am_result_word(e->trail.result), (am_str){0});
+    if (e->has_sender_id)
+        add(l, "sender-id", am_result_word(e->sender_id.result), e->sender_id.domain);
+}
+
 static void add_results(line *l, const am_evidence *e)
 {
     if (e->has_iprev)
@@ -121,10 +139,14 @@ static void add_results(line *l, const am_evidence *e)
         add(l, "dkim", am_result_word(e->dkim[i].result), e->dkim[i].domain);
     if (e->dkims == 0 && e->has_dmarc)
         add(l, "dkim", e->limit ? "permerror" : "none", (am_str){0});
+    if (e->has_arc && e->arc.result != AM_NONE)
+        add(l, "arc", am_result_word(e->arc.result),
+            e->arc.sets ? e->arc.set[e->arc.sets - 1].sealer : (am_str){0});
     if (e->has_dmarc)
         add(l, "dmarc", am_result_word(e->dmarc.result), e->dmarc.domain);
     if (e->has_dmarc && e->dmarc.has_policy)
         add(l, "policy", am_dmarc_policy_word(e->dmarc.policy), (am_str){0});
+    add_others(l, e);
 }
 
 void am_log_message(const char *id, const am_evidence *e, const am_decision *d)
@@ -136,7 +158,6 @@ void am_log_message(const char *id, const am_evidence *e, const am_decision *d)
         add_results(&l, e);
     }
     add(&l, "action", am_action_word(d->action), am_str_of(d->why));
-    bool fault = !e || e->fault;
-    am_log(fault ? LOG_ERR : LOG_INFO, "%s:%s",
+    am_log(d->fault ? LOG_ERR : LOG_INFO, "%s:%s",
         id ? am_log_text(safe, sizeof safe, am_str_of(id)) : "NOQUEUE", l.text);
 }

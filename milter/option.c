@@ -42,15 +42,16 @@ static bool parse_listed_file(am_arena *a, const am_option *o, const char *text,
     return *text == '/' && parse_text(a, o, text, to);
 }
 
-static bool parse_domain(am_arena *a, const am_option *o, const char *text, void *to)
+/* As am_trust_entry_parse reads it, but that a public suffix list is asked later (conf.c). */
+static bool parse_sealer(am_arena *a, const am_option *o, const char *text, void *to)
 {
     (void)o;
-    am_str domain;
-    if (!am_domain_normalise(a, am_str_of(text), &domain))
+    am_trust_entry entry;
+    if (!am_trust_entry_parse(a, NULL, am_str_of(text), &entry, NULL))
         return false;
-    const char *copy = am_arena_copy(a, domain.p, domain.n);
-    memcpy(to, &copy, sizeof copy);
-    return copy != NULL;
+    am_str name = am_str_format(a, "%s%.*s", entry.below ? "." : "", AM_ARG(entry.domain));
+    memcpy(to, &name.p, sizeof name.p);
+    return name.p != NULL;
 }
 
 static bool parse_server(am_arena *a, const am_option *o, const char *text, void *to)
@@ -71,6 +72,22 @@ static bool parse_net(am_arena *a, const am_option *o, const char *text, void *t
     (void)a;
     (void)o;
     return am_net_parse(am_str_of(text), to);
+}
+
+static const am_word classes[] = {{"authenticated", AM_CLASS_AUTHENTICATED},
+    {"local", AM_CLASS_LOCAL}, {"submission", AM_CLASS_SUBMISSION}, {NULL, 0}};
+
+static bool parse_class(am_arena *a, const am_option *o, const char *text, void *to)
+{
+    (void)a;
+    (void)o;
+    for (const am_word *w = classes; w->word; w++)
+        if (strcmp(text, w->word) == 0) {
+            am_class class = (am_class)w->value;
+            memcpy(to, &class, sizeof class);
+            return true;
+        }
+    return false;
 }
 
 static bool parse_socket(am_arena *a, const am_option *o, const char *text, void *to)
@@ -216,6 +233,11 @@ const am_option am_option_table[] = {
         .right = "a host name without spaces, of at most 253 octets"},
     {"", "local-networks", "{\"127.0.0.0/8\", \"::1/128\"}", LIST(local_networks, parse_net),
         .right = "addresses or networks, such as 192.0.2.0/24 or 2001:db8::/32"},
+    {"", "trusted-relays", "{}", LIST(trusted_relays, parse_net),
+        .right = "addresses or networks, such as 192.0.2.0/24 or 2001:db8::/32"},
+    {"", "skip", "{}", LIST(skip, parse_class), .right = "authenticated, local or submission"},
+    {"", "exempt", "{\"authenticated\", \"local\", \"submission\"}", LIST(exempt, parse_class),
+        .right = "authenticated, local or submission"},
     {"", "on-fault", "tempfail", WORD(on_fault, action)},
     {"", "on-dns-failure", "accept", WORD(on_dns_failure, action)},
     {"", "drain", "30", SECONDS(drain_ms, 0, 600)},
@@ -244,8 +266,8 @@ const am_option am_option_table[] = {
     {"dkim", "min-rsa-bits", "1024", NUMBER(dkim.min_rsa_bits, 1024, 16384)},
     {"dkim", "max-rsa-bits", "4096", NUMBER(dkim.max_rsa_bits, 1024, 16384)},
     {"dkim", "clock-drift", "300", NUMBER(dkim.clock_drift, 0, 86400)},
-    {"arc", "trusted-sealers", "{}", LIST(arc.trusted_sealers, parse_domain),
-        .right = "domain names"},
+    {"arc", "trusted-sealers", "{}", LIST(arc.trusted_sealers, parse_sealer),
+        .right = "domains such as example.org, or .example.org for it and all below it"},
     {"dmarc", "enforce", "no", BOOL(dmarc.enforce, yes_no)},
     {"dmarc", "org-domain", "tree-walk", BOOL(dmarc.use_psl, org_domain)},
     {"dmarc", "psl", "", TEXT(dmarc.psl_file, parse_file), .right = "a path that starts with /"},
@@ -261,6 +283,14 @@ const am_option am_option_table[] = {
         .right = "a path that starts with /"},
     {"decision-log", "journal", "no", BOOL(decision_log.journal, yes_no)},
     {"authres", "full-sender", "no", BOOL(authres.full_sender, yes_no)},
+    {"authres", "keep-relayed", "no", BOOL(authres.keep_relayed, yes_no)},
+    {"methods", "helo", "no", BOOL(methods.helo, yes_no)},
+    {"methods", "tls", "no", BOOL(methods.tls, yes_no)},
+    {"methods", "trail", "no", BOOL(methods.trail, yes_no)},
+    {"methods", "sender-id", "no", BOOL(methods.sender_id, yes_no)},
+    {"methods", "login-map", "", TEXT(methods.login_map_file, parse_file),
+        .right = "a path that starts with /"},
+    {"methods", "trust-auth-parameter", "no", BOOL(methods.trust_auth_parameter, yes_no)},
 };
 const size_t am_option_count = sizeof am_option_table / sizeof *am_option_table;
 

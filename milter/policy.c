@@ -26,7 +26,7 @@ static am_str plain(am_str domain)
     return ok ? domain : AM_STR("the author's domain");
 }
 
-static am_decision accept_because(const char *why)
+am_decision am_policy_accept(const char *why)
 {
     return (am_decision){.action = AM_ACTION_ACCEPT, .disposition = "none", .why = why};
 }
@@ -42,10 +42,12 @@ static am_decision tempfail(const char *xcode, const char *why)
 
 static am_decision fault(const am_conf *c, const char *why)
 {
-    if (c->on_fault == AM_CONF_ACCEPT)
-        return accept_because(why);
-    am_decision d = tempfail("4.3.0", why); /* RFC 3463 3.4: other mail system status */
-    snprintf(d.text, sizeof d.text, "Local problem in authentication checks, try again later");
+    am_decision d = am_policy_accept(why);
+    if (c->on_fault != AM_CONF_ACCEPT) {
+        d = tempfail("4.3.0", why); /* RFC 3463 3.4: other mail system status */
+        snprintf(d.text, sizeof d.text, "Local problem in authentication checks, try again later");
+    }
+    d.fault = true;
     return d;
 }
 
@@ -53,7 +55,7 @@ static am_decision fault(const am_conf *c, const char *why)
 static am_decision dns_failure(const am_conf *c, const am_evidence *e)
 {
     if (c->on_dns_failure == AM_CONF_ACCEPT)
-        return accept_because("dns failure");
+        return am_policy_accept("dns failure");
     am_decision d = tempfail("4.4.3", "dns failure"); /* RFC 3463 3.5: directory server failure */
     snprintf(d.text, sizeof d.text,
         "DNS answers for the DMARC check of %.*s are missing, try later",
@@ -80,7 +82,7 @@ static am_decision refuse(const am_evidence *e)
 static am_decision set_aside(const am_evidence *e, bool can_quarantine)
 {
     if (!can_quarantine)
-        return accept_because("the MTA offers no quarantine");
+        return am_policy_accept("the MTA offers no quarantine");
     am_decision d = {.action = AM_ACTION_QUARANTINE,
         .disposition = "quarantine",
         .why = e->dmarc.from_malformed ? "malformed From" : "dmarc"};
@@ -106,14 +108,15 @@ static am_dmarc_policy enforced(const am_conf *c, const am_evidence *e)
 }
 
 /* Clients that DMARC is not about: our own users and machines (their mail is submitted, not
- * received). NULL: none of them. */
+ * received). Behind a trusted relay neither its address nor what it recorded makes a stranger one
+ * of them. NULL: none of them. */
 static const char *exempt(const am_conf *c, const am_evidence *e)
 {
-    if (e->auth_user.n)
-        return "authenticated client";
-    if (!e->ip.family)
-        return "local submission";
-    return am_conf_is_local(c, &e->ip) ? "local client" : NULL;
+    static const char *const word[] = {
+        NULL, "authenticated client", "local client", "local submission"};
+    if (e->hop.relayed && !e->auth_user.n)
+        return NULL;
+    return word[am_conf_class(c, &c->exempt, &e->ip, e->auth_user.n > 0)];
 }
 
 am_decision am_policy_decide(const am_conf *c, const am_evidence *e, bool can_quarantine)
@@ -122,17 +125,19 @@ am_decision am_policy_decide(const am_conf *c, const am_evidence *e, bool can_qu
         return fault(c, e ? e->fault : "out of memory");
     const char *why = exempt(c, e);
     if (why)
-        return accept_because(why);
+        return am_policy_accept(why);
     if (!e->has_dmarc)
-        return accept_because("");
+        return am_policy_accept("");
     if (e->dmarc.result == AM_TEMPERROR)
         return dns_failure(c, e);
+    if (e->dmarc.result == AM_FAIL && e->trust.overridden) /* RFC 8617 7.2.1 */
+        return am_policy_accept("trusted sealer");
     switch (enforced(c, e)) {
     case AM_DMARC_REJECT:
         return refuse(e);
     case AM_DMARC_QUARANTINE:
         return set_aside(e, can_quarantine);
     default:
-        return accept_because("");
+        return am_policy_accept("");
     }
 }

@@ -23,7 +23,7 @@
         .name = NULL                                                                               \
     }
 
-const am_member am_members_iprev[] = {
+static const am_member members_iprev[] = {
     MEMBER(am_iprev_verdict, "result", RESULT, result),
     MEMBER(am_iprev_verdict, "name", STR, name),
     MEMBER(am_iprev_verdict, "reason", WORDS, reason),
@@ -31,7 +31,7 @@ const am_member am_members_iprev[] = {
     END,
 };
 
-const am_member am_members_spf[] = {
+static const am_member members_spf[] = {
     MEMBER(am_spf_verdict, "result", RESULT, result),
     MEMBER(am_spf_verdict, "domain", STR, domain),
     MEMBER(am_spf_verdict, "mechanism", STR, mechanism),
@@ -57,24 +57,27 @@ const am_member am_members_dkim[] = {
     END,
 };
 
-const am_member am_members_arc[] = {
+static const am_member members_arc[] = {
     MEMBER(am_arc_verdict, "result", RESULT, result),
     MEMBER(am_arc_verdict, "instance", COUNT, instance),
     MEMBER(am_arc_verdict, "oldest_pass", COUNT, oldest_pass),
     MEMBER(am_arc_verdict, "reason", WORDS, reason),
     MEMBER(am_arc_verdict, "at", COUNT, at),
+    MEMBER(am_arc_verdict, "open", WORDS, open),
     MEMBER(am_arc_verdict, "secure", FLAG, secure),
     END,
 };
 
-/* Not kept: what the ARC-Authentication-Results say, as it names senders of other hops. */
+/* Of the ARC-Authentication-Results the writer keeps what they say of DMARC: the rest names senders
+ * at other hops. */
 const am_member am_members_arc_set[] = {
     MEMBER(am_arc_set, "sealer", STR, sealer),
     MEMBER(am_arc_set, "selector", STR, selector),
+    MEMBER(am_arc_set, "results", STR, results),
     END,
 };
 
-const am_member am_members_dmarc[] = {
+static const am_member members_dmarc[] = {
     MEMBER(am_dmarc_verdict, "result", RESULT, result),
     MEMBER(am_dmarc_verdict, "domain", STR, domain),
     MEMBER(am_dmarc_verdict, "org_domain", STR, org_domain),
@@ -91,6 +94,70 @@ const am_member am_members_dmarc[] = {
     END,
 };
 
+static const am_member members_hop[] = {
+    MEMBER(am_hop, "found", FLAG, found),
+    MEMBER(am_hop, "reason", WORDS, reason),
+    END,
+};
+
+static const am_member members_trust[] = {
+    MEMBER(am_trust, "overridden", FLAG, overridden),
+    MEMBER(am_trust, "instance", COUNT, instance),
+    MEMBER(am_trust, "reason", WORDS, reason),
+    END,
+};
+
+static const am_member members_helo[] = {
+    MEMBER(am_helo_verdict, "result", RESULT, result),
+    MEMBER(am_helo_verdict, "reason", WORDS, reason),
+    MEMBER(am_helo_verdict, "literal", FLAG, literal),
+    MEMBER(am_helo_verdict, "reverse", FLAG, reverse),
+    MEMBER(am_helo_verdict, "resolves", FLAG, resolves),
+    END,
+};
+
+static const am_member members_auth[] = {
+    MEMBER(am_smtpauth_verdict, "result", RESULT, result),
+    MEMBER(am_smtpauth_verdict, "mechanism", STR, mechanism),
+    MEMBER(am_smtpauth_verdict, "cleartext", FLAG, cleartext),
+    MEMBER(am_smtpauth_verdict, "reason", WORDS, reason),
+    END,
+};
+
+/* Not kept: the address that is not the login's. */
+static const am_member members_align[] = {
+    MEMBER(am_authalign_verdict, "result", RESULT, result),
+    MEMBER(am_authalign_verdict, "reason", WORDS, reason),
+    MEMBER(am_authalign_verdict, "there", COUNT, there),
+    MEMBER(am_authalign_verdict, "foreign", COUNT, foreign),
+    END,
+};
+
+/* Not kept: whose certificate it was. */
+static const am_member members_tls[] = {
+    MEMBER(am_tls_verdict, "result", RESULT, result),
+    MEMBER(am_tls_verdict, "version", STR, version),
+    MEMBER(am_tls_verdict, "cipher", STR, cipher),
+    MEMBER(am_tls_verdict, "bits", COUNT, bits),
+    MEMBER(am_tls_verdict, "verified", FLAG, verified),
+    MEMBER(am_tls_verdict, "weak", FLAG, weak),
+    MEMBER(am_tls_verdict, "reason", WORDS, reason),
+    END,
+};
+
+/* Not kept: its local-part. */
+static const am_member members_pra[] = {
+    MEMBER(am_pra, "field", WORDS, field),
+    MEMBER(am_pra, "domain", STR, mailbox.domain),
+    END,
+};
+
+static const am_member members_trail[] = {
+    MEMBER(am_trail, "result", RESULT, result),
+    MEMBER(am_trail, "reason", STR, reason),
+    END,
+};
+
 const am_member am_members_decision[] = {
     MEMBER(am_decision, "action", ACTION, action),
     MEMBER(am_decision, "why", WORDS, why),
@@ -98,6 +165,7 @@ const am_member am_members_decision[] = {
     MEMBER(am_decision, "xcode", WORDS, xcode),
     MEMBER(am_decision, "text", CHARS, text),
     MEMBER(am_decision, "disposition", WORDS, disposition),
+    MEMBER(am_decision, "our_fault", FLAG, fault),
     END,
 };
 
@@ -116,11 +184,20 @@ const am_member am_members_spf_options[] = {
     }
 
 const am_part am_parts[] = {
-    PART("iprev", am_members_iprev, iprev, has_iprev, true),
-    PART("spf", am_members_spf, spf, has_spf, true),
-    PART("spf_helo", am_members_spf, helo_spf, has_spf, true),
-    PART("arc", am_members_arc, arc, has_arc, false),
-    PART("dmarc", am_members_dmarc, dmarc, has_dmarc, true),
+    PART("iprev", members_iprev, iprev, has_iprev, true),
+    PART("spf", members_spf, spf, has_spf, true),
+    PART("spf_helo", members_spf, helo_spf, has_spf, true),
+    PART("arc", members_arc, arc, has_arc, false),
+    PART("dmarc", members_dmarc, dmarc, has_dmarc, true),
+    PART("hop", members_hop, hop, hop.relayed, false),
+    PART("trust", members_trust, trust, has_trust, false),
+    PART("helo_check", members_helo, helo_check, has_helo_check, false),
+    PART("auth", members_auth, auth, has_auth, false),
+    PART("auth_align", members_align, align, has_align, false),
+    PART("tls", members_tls, tls, has_tls, false),
+    PART("sender_id", members_spf, sender_id, has_sender_id, false),
+    PART("pra", members_pra, pra, has_sender_id, false),
+    PART("trail", members_trail, trail, has_trail, false),
     {.name = NULL},
 };
 
@@ -182,8 +259,6 @@ void am_record_feed(const am_record *r, am_message *m)
         am_message_helo(m, e->helo);
     if (e->mail_from.p)
         am_message_sender(m, e->mail_from);
-    if (e->auth_user.n)
-        am_message_login(m, e->auth_user);
     if (e->has_dmarc)
         am_message_recorded(m, e);
 }

@@ -22,8 +22,9 @@ typedef struct am_member {
     size_t offset, size;
 } am_member;
 
-extern const am_member am_members_iprev[], am_members_spf[], am_members_dkim[], am_members_arc[],
-    am_members_arc_set[], am_members_dmarc[], am_members_decision[], am_members_spf_options[];
+/* What does not stand alone in an evidence, as am_parts does. */
+extern const am_member am_members_dkim[], am_members_arc_set[], am_members_decision[],
+    am_members_spf_options[];
 
 /* The verdicts that stand alone in an evidence, each with the flag that says it is there. */
 typedef struct am_part {

@@ -230,11 +230,17 @@ static void read_author(reader *r, const json_t *o, am_author *author)
         author->reason = "not recorded";
 }
 
+static void read_ip(reader *r, const json_t *o, const char *key, am_ip *ip)
+{
+    am_str s = text_of(r, o, key);
+    if (s.p && !am_ip_parse(s, ip))
+        fail(r, key, "an IP address");
+}
+
 static void read_envelope(reader *r, const json_t *o, am_evidence *e)
 {
-    am_str ip = text_of(r, o, "client");
-    if (ip.p && !am_ip_parse(ip, &e->ip))
-        fail(r, "client", "an IP address");
+    read_ip(r, o, "client", &e->ip);
+    read_ip(r, o, "relay", &e->relay);
     e->helo = text_of(r, o, "helo");
     e->has_helo = e->helo.p != NULL;
     e->mail_from = text_of(r, o, "mail_from");
@@ -249,7 +255,8 @@ static const am_evidence *read_evidence(reader *r, const json_t *o)
     am_evidence *e = room_for(r, 1, sizeof *e);
     if (!e)
         return NULL;
-    e->iprev.reason = e->arc.reason = e->dmarc.reason = "";
+    e->iprev.reason = e->arc.reason = e->dmarc.reason = e->trust.reason = "";
+    e->helo_check.reason = e->auth.reason = e->align.reason = e->tls.reason = e->pra.reason = "";
     read_envelope(r, o, e);
     for (const am_part *p = am_parts; p->name; p++) {
         const json_t *part = object_of(r, o, p->name);
@@ -258,6 +265,7 @@ static const am_evidence *read_evidence(reader *r, const json_t *o)
             take(r, part, p->members, (char *)e + p->offset);
         }
     }
+    e->auth.user = e->auth.result == AM_PASS ? e->auth_user : (am_str){0};
     if (e->has_dmarc) {
         read_dkim(r, o, e);
         read_sealers(r, o, &e->arc);

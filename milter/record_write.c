@@ -122,11 +122,42 @@ static void put_author(writer *w, json_t *o, const am_author *author)
     put(w, o, "author", j);
 }
 
+/* What sealers say of DMARC and nothing else; absent where it cannot be read. */
+static am_str dmarc_claims(am_arena *a, am_str results)
+{
+    am_authres r;
+    size_t n = 0;
+    if (!am_authres_parse_lax(a, results, &r, NULL))
+        return (am_str){0};
+    am_resinfo *kept = am_arena_array(a, r.results + 1, sizeof *kept);
+    for (size_t i = 0; kept && i < r.results; i++) {
+        const am_resinfo *from = &r.result[i];
+        if (!am_str_is(from->method, "dmarc"))
+            continue;
+        am_property *p = am_arena_array(a, from->properties + 1, sizeof *p);
+        kept[n] = (am_resinfo){.method = from->method, .result = from->result, .property = p};
+        for (size_t k = 0; p && k < from->properties; k++)
+            if (am_str_is(from->property[k].ptype, "header") &&
+                am_str_is(from->property[k].property, "from"))
+                p[kept[n].properties++] = from->property[k];
+        n++;
+    }
+    am_authres out = {.id = r.id, .version = r.version, .result = kept, .results = n};
+    return am_authres_write(a, &out, "\n", 0);
+}
+
+static json_t *sealer(writer *w, const am_arc_verdict *v, size_t i)
+{
+    am_arc_set set = v->set[i];
+    set.results = v->result == AM_PASS ? dmarc_claims(w->arena, set.results) : (am_str){0};
+    return object(w, am_members_arc_set, &set);
+}
+
 static void put_sealers(writer *w, json_t *o, const am_arc_verdict *v)
 {
     json_t *list = v->sets ? json_array() : NULL;
     for (size_t i = 0; i < v->sets; i++)
-        append(w, list, object(w, am_members_arc_set, &v->set[i]));
+        append(w, list, sealer(w, v, i));
     if (v->sets)
         put(w, o, "sealers", list);
 }
@@ -142,6 +173,8 @@ static void put_envelope(writer *w, json_t *o, const am_record *r)
     put_str(w, o, "mail_from", e->mail_from);
     if (e->auth_user.n)
         put(w, o, "user", octets(e->auth_user));
+    if (e->hop.relayed)
+        put(w, o, "relay", json_string(am_ip_text(&e->relay, ip)));
     put_count(w, o, "rcpts", r->rcpts);
 }
 

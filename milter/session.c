@@ -23,9 +23,9 @@ struct am_session {
     am_declog *declog; /* NULL: none is kept */
     am_terms terms;
     am_ip client;
-    char *helo; /* NULL: none yet */
-    bool greeted;
-    am_message *message; /* NULL: none yet, or no memory */
+    char *helo;            /* NULL: none yet */
+    bool greeted, skipped; /* skipped: this message is not judged (configuration: skip) */
+    am_message *message;   /* NULL: none yet, or no memory */
     unsigned recipients;
     size_t results_seen; /* Authentication-Results fields of this message */
     am_outcome outcome;
@@ -99,14 +99,18 @@ void am_session_helo(am_session *s, const char *name)
         begin(s);
 }
 
-void am_session_sender(am_session *s, const char *path, const char *login)
+void am_session_sender(am_session *s, const am_mail *mail)
 {
+    bool login = mail->login.user.n > 0;
+    s->skipped = am_conf_class(s->conf, &s->conf->skip, &s->client, login) != AM_CLASS_NONE;
     begin(s);
     if (!s->message)
         return;
-    am_message_sender(s->message, am_str_of(path));
-    if (login && *login)
-        am_message_login(s->message, am_str_of(login));
+    am_message_sender(s->message, am_str_of(mail->argument[0]));
+    for (char **p = mail->argument + 1; *p; p++)
+        am_message_parameter(s->message, am_str_of(*p));
+    am_message_login(s->message, &mail->login);
+    am_message_tls(s->message, &mail->tls);
 }
 
 void am_session_recipient(am_session *s)
@@ -131,13 +135,13 @@ void am_session_field(am_session *s, const char *name, const char *value)
 
 void am_session_eoh(am_session *s)
 {
-    if (s->message)
+    if (s->message && !s->skipped)
         am_message_eoh(s->message);
 }
 
 bool am_session_body(am_session *s, const void *p, size_t n)
 {
-    if (!s->message || !am_message_wants_body(s->message))
+    if (!s->message || s->skipped || !am_message_wants_body(s->message))
         return false;
     am_message_body(s->message, p, n);
     return am_message_wants_body(s->message);
@@ -186,22 +190,39 @@ static void keep_record(am_session *s, const char *id, const am_evidence *e, uin
     am_declog_put(s->declog, line, n);
 }
 
-am_outcome *am_session_finish(am_session *s, const char *id)
+/* Judges the message: evidence, decision, and the field that tells it. NULL: none of these. */
+static const am_evidence *judge(am_session *s, am_outcome *o)
+{
+    const am_evidence *e = s->message ? am_message_finish(s->message) : NULL;
+    o->decision = am_policy_decide(s->conf, e, s->terms.quarantine);
+    if (!e || e->fault)
+        return e;
+    o->field = write_field(s, e);
+    if (!o->field) /* the same as if there were no evidence */
+        o->decision = am_policy_decide(s->conf, NULL, s->terms.quarantine);
+    return e;
+}
+
+/* RFC 8601 5: our name comes off, but for what a relay of ours wrote, where that is wanted. */
+static void strip(am_session *s, const am_evidence *e, am_outcome *o)
 {
     static const am_header nothing;
+    bool keep = s->conf->authres.keep_relayed && e && e->hop.relayed;
+    o->strip = am_strip_begin(s->message ? am_message_arena(s->message) : NULL,
+        s->message && !keep ? am_message_header(s->message) : &nothing,
+        am_str_of(s->conf->authserv_id), keep ? 0 : s->results_seen);
+}
+
+am_outcome *am_session_finish(am_session *s, const char *id)
+{
     uint64_t from = clock_us();
     am_outcome *o = &s->outcome;
-    const am_evidence *e = s->message ? am_message_finish(s->message) : NULL;
-    *o = (am_outcome){.decision = am_policy_decide(s->conf, e, s->terms.quarantine)};
-    if (e && !e->fault) {
-        o->field = write_field(s, e);
-        if (!o->field) /* the same as if there were no evidence */
-            o->decision = am_policy_decide(s->conf, NULL, s->terms.quarantine);
-    }
+    const am_evidence *e = NULL;
+    *o = (am_outcome){.decision = am_policy_accept("skipped")};
+    if (!s->skipped)
+        e = judge(s, o);
     am_log_message(id, e, &o->decision);
     keep_record(s, id, e, from);
-    o->strip = am_strip_begin(s->message ? am_message_arena(s->message) : NULL,
-        s->message ? am_message_header(s->message) : &nothing, am_str_of(s->conf->authserv_id),
-        s->results_seen);
+    strip(s, e, o);
     return o;
 }

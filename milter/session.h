@@ -34,8 +34,14 @@ const am_terms *am_session_terms(const am_session *s);
 /* `sa` NULL or another family: no address, a local client. */
 void am_session_client(am_session *s, const struct sockaddr *sa);
 void am_session_helo(am_session *s, const char *name);
-/* `login` NULL or "": not authenticated. */
-void am_session_sender(am_session *s, const char *path, const char *login);
+
+/* What MAIL FROM tells: its arguments (path first, NULL last), and the MTA's macros. */
+typedef struct am_mail {
+    char **argument;
+    am_login login;
+    am_tls_query tls;
+} am_mail;
+void am_session_sender(am_session *s, const am_mail *mail);
 void am_session_recipient(am_session *s);
 void am_session_field(am_session *s, const char *name, const char *value);
 void am_session_eoh(am_session *s);

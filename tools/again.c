@@ -25,7 +25,19 @@ static bool set_psl(am_again *x, const am_judge *j, am_options *o, am_error *why
     return x->psl != NULL;
 }
 
-static bool compute(am_arena *a, am_again *x, const am_judge *j, am_error *why)
+/* Without a configuration nobody knows who was trusted: the verdict is as recorded. */
+static const am_evidence *keep_trust(am_arena *a, const am_evidence *now, const am_evidence *then)
+{
+    am_evidence *e = am_arena_alloc(a, sizeof *e);
+    if (e) {
+        *e = *now;
+        e->has_trust = then->has_trust;
+        e->trust = then->trust;
+    }
+    return e;
+}
+
+static bool compute(am_arena *a, am_again *x, const am_judge *j, bool judged, am_error *why)
 {
     bool full;
     /* The message looks at its options as long as it lives. */
@@ -35,6 +47,8 @@ static bool compute(am_arena *a, am_again *x, const am_judge *j, am_error *why)
         return false;
     *o = x->record->options;
     o->explain = true;
+    if (judged)
+        o->trusted_sealers = j->conf->arc.sealers;
     if (!set_psl(x, j, o, why) || !(x->dns = am_record_dns(x->record, why)))
         return false;
     x->message = am_message_new(x->dns, o);
@@ -42,6 +56,8 @@ static bool compute(am_arena *a, am_again *x, const am_judge *j, am_error *why)
         return false;
     am_record_feed(x->record, x->message);
     x->evidence = am_message_finish(x->message);
+    if (!judged && !(x->evidence = keep_trust(a, x->evidence, x->record->evidence)))
+        return false;
     x->asked = am_dns_lookups(am_message_dns(x->message), &x->asks, &full);
     am_record_compare(&x->differences, x->record->evidence, x->evidence);
     x->computed = true;
@@ -55,7 +71,7 @@ bool am_again_judge(
         .record = r, .evidence = r->evidence, .decision = r->decision, .differences = {.arena = a}};
     if (!r->evidence || (r->cut && !r->lookups))
         return true;
-    if (!compute(a, x, j, why)) {
+    if (!compute(a, x, j, judged, why)) {
         am_again_end(x);
         return false;
     }

@@ -243,8 +243,9 @@ static void feed_envelope(am_message *m, const request *r)
     if (r->helo)
         am_message_helo(m, am_str_of(r->helo));
     am_message_sender(m, am_str_of(r->mail_from ? r->mail_from : ""));
-    if (r->login && *r->login)
-        am_message_login(m, am_str_of(r->login));
+    am_login login = {.user = am_str_of(r->login)};
+    if (login.user.n)
+        am_message_login(m, &login);
 }
 
 /* The Organizational Domain's way: --org-domain, else the configuration's, else the tree walk. */
@@ -337,7 +338,7 @@ static int print(am_arena *a, const request *r, const am_evidence *e, const am_r
     } else {
         am_json_outcome j = {o->action, o->disposition, am_judge_field(a, e, ro)};
         json_t *json = am_json_evidence(e, &j, r->explain);
-        int rc = json ? json_dumpf(json, stdout, JSON_INDENT(1)) : -1;
+        int rc = json ? json_dumpf(json, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII) : -1;
         fputc('\n', stdout);
         json_decref(json);
         if (rc != 0)

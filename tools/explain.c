@@ -31,7 +31,7 @@ typedef struct request {
 
 /* ---- One record ---- */
 
-/* The look-ups that the second computation did not ask for: keys of DKIM and ARC. */
+/* Did the second computation ask for it too? Keys of DKIM and ARC are not asked for again. */
 static bool asked(const am_dns_lookup *list, size_t n, const am_dns_lookup *l)
 {
     for (size_t i = 0; i < n; i++)
@@ -69,7 +69,7 @@ static void text_rest(am_arena *a, const am_again *x)
         const am_dns_lookup *l = &r->lookup[i];
         if (asked(x->asked, x->asks, l))
             continue;
-        fputs(first ? "\nlook-ups of DKIM and ARC\n" : "", stdout);
+        fputs(first ? "\nlook-ups of what is taken as recorded\n" : "", stdout);
         first = false;
         fputs("  ", stdout);
         am_show(stdout, am_dns_question_text(a, l->name, l->type));

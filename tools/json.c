@@ -120,6 +120,16 @@ static json_t *dkim(const am_evidence *e)
     return list;
 }
 
+/* What trusted sealers make of a DMARC fail. */
+static json_t *trusted(const am_trust *t)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "overridden", json_boolean(t->overridden));
+    json_object_set_new(o, "instance", json_integer(t->instance));
+    putc_(o, "reason", t->reason);
+    return o;
+}
+
 static json_t *arc(const am_evidence *e)
 {
     json_t *o = with_result(e->arc.result);
@@ -129,6 +139,8 @@ static json_t *arc(const am_evidence *e)
     if (e->arc.at)
         json_object_set_new(o, "at", json_integer(e->arc.at));
     putc_(o, "reason", e->arc.reason);
+    if (e->has_trust)
+        json_object_set_new(o, "trusted", trusted(&e->trust));
     return o;
 }
 
@@ -157,9 +169,56 @@ static json_t *iprev(const am_evidence *e)
 
 static json_t *auth(const am_evidence *e)
 {
-    json_t *o = with_result(AM_PASS);
+    json_t *o = with_result(e->auth.result);
     put(o, "user", e->auth_user);
+    putc_(o, "reason", e->auth.reason);
     return o;
+}
+
+static json_t *with_reason(am_result r, am_str reason)
+{
+    json_t *o = with_result(r);
+    put(o, "reason", reason);
+    return o;
+}
+
+static json_t *sender_id(const am_evidence *e)
+{
+    json_t *o = with_reason(e->sender_id.result, e->sender_id.reason);
+    put(o, "domain", e->sender_id.domain);
+    putc_(o, "field", e->pra.field);
+    return o;
+}
+
+static json_t *hop(const am_evidence *e)
+{
+    char text[AM_IP_TEXT];
+    json_t *o = json_object();
+    json_object_set_new(o, "found", json_boolean(e->hop.found));
+    putc_(o, "relay", am_ip_text(&e->relay, text));
+    putc_(o, "ip", am_ip_text(&e->ip, text));
+    put(o, "helo", e->helo);
+    putc_(o, "reason", e->hop.reason);
+    return o;
+}
+
+/* Methods of our own, and historic ones: there only where they ran. */
+static void put_others(json_t *j, const am_evidence *e)
+{
+    if (e->hop.relayed)
+        json_object_set_new(j, "hop", hop(e));
+    if (e->has_helo_check)
+        json_object_set_new(
+            j, "x-helo", with_reason(e->helo_check.result, am_str_of(e->helo_check.reason)));
+    if (e->has_align)
+        json_object_set_new(
+            j, "x-auth-align", with_reason(e->align.result, am_str_of(e->align.reason)));
+    if (e->has_tls)
+        json_object_set_new(j, "x-tls", with_reason(e->tls.result, am_str_of(e->tls.reason)));
+    if (e->has_trail)
+        json_object_set_new(j, "x-trail", with_reason(e->trail.result, e->trail.reason));
+    if (e->has_sender_id)
+        json_object_set_new(j, "sender-id", sender_id(e));
 }
 
 static json_t *steps(const am_trace *t)
@@ -191,8 +250,9 @@ json_t *am_json_evidence(const am_evidence *e, const am_json_outcome *o, bool ex
     }
     if (e->has_iprev)
         json_object_set_new(j, "iprev", iprev(e));
-    if (e->auth_user.n)
+    if (e->has_auth)
         json_object_set_new(j, "auth", auth(e));
+    put_others(j, e);
     if (e->fault)
         putc_(j, "fault", e->fault);
     putc_(j, "action", o->action);

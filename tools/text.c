@@ -76,8 +76,9 @@ static void dkim_line(const page *p, const am_dkim_verdict *v)
     fputc('\n', p->out);
 }
 
-static void dmarc_line(const page *p, const am_dmarc_verdict *v, const char *disposition)
+static void dmarc_line(const page *p, const am_evidence *e, const char *disposition)
 {
+    const am_dmarc_verdict *v = &e->dmarc;
     begin(p, "dmarc", v->result);
     item(p, " ", v->domain);
     if (v->has_policy) {
@@ -89,6 +90,8 @@ static void dmarc_line(const page *p, const am_dmarc_verdict *v, const char *dis
         fprintf(p->out, ", aligned: %s%s%s", v->spf_aligned ? "spf" : "",
             v->spf_aligned && v->dkim_aligned ? " and " : "", v->dkim_aligned ? "dkim" : "");
     item(p, ": ", am_str_of(v->reason));
+    if (e->trust.overridden)
+        fprintf(p->out, "; overridden by the sealer of ARC set %u", e->trust.instance);
     fprintf(p->out, "; disposition %s\n", disposition);
 }
 
@@ -123,7 +126,7 @@ void am_text_evidence(
         fprintf(out, " %u sets%s%s\n", e->arc.instance, *e->arc.reason ? ": " : "", e->arc.reason);
     }
     if (e->has_dmarc)
-        dmarc_line(&p, &e->dmarc, o->disposition);
+        dmarc_line(&p, e, o->disposition);
     if (e->has_iprev) {
         begin(&p, "iprev", e->iprev.result);
         item(&p, " ", e->iprev.name);

@@ -13,6 +13,7 @@ typedef struct am_arc_options {
     unsigned max_sets;     /* beyond: fail; 0 or more than 50: 50 */
     unsigned min_rsa_bits; /* below 1024 counts as 1024 */
     unsigned max_rsa_bits; /* 0: 4096 */
+    unsigned clock_drift;  /* seconds, for t= and x= of an ARC-Message-Signature */
 } am_arc_options;
 
 /* One set of a chain whose structure is right. */
@@ -25,18 +26,21 @@ typedef struct am_arc_set {
 typedef struct am_arc_verdict {
     am_result result;      /* none, pass, fail: there is no temporary result (5.2.1) */
     unsigned instance;     /* the highest one; 0: no chain, or none can be told */
-    unsigned oldest_pass;  /* pass: lowest instance of the unbroken run of valid AMS; 0: all are */
+    unsigned oldest_pass;  /* pass: lowest instance of the unbroken run of valid AMS; 0: all are.
+                              In headers of many octets not all of them are tried */
     const char *reason;    /* a constant; "" for none and pass */
     unsigned at;           /* fail: the instance that the reason is about; 0: the chain's */
     const am_arc_set *set; /* set[0] is instance 1; NULL unless the structure is right */
     size_t sets;
-    bool secure; /* every key was vouched for by the resolver */
+    const char *open; /* pass: what the newest AMS leaves to anybody's change, a constant ("part of
+                         the body is not signed", "From is not signed"); NULL: neither */
+    bool secure;      /* every key was vouched for by the resolver */
 } am_arc_verdict;
 
 typedef struct am_arc am_arc;
 
-/* Collects the sets, judges the structure, asks for the keys, and says which body digests it wants.
- * `bodies` is fed and finished by the caller. NULL: out of memory. */
+/* Collects the sets, judges the structure, asks for the newest keys, and says which body digests it
+ * wants. `bodies` is fed and finished by the caller. NULL: out of memory. */
 am_arc *am_arc_begin(
     const am_context *c, const am_arc_options *o, const am_header *h, am_bodies *bodies);
 

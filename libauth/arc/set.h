@@ -7,11 +7,15 @@
 
 typedef enum am_arc_cv { AM_CV_BAD, AM_CV_NONE, AM_CV_FAIL, AM_CV_PASS } am_arc_cv;
 
+/* The three fields of a set; the short names are the RFC's. */
+typedef enum am_arc_kind { AM_ARC_AAR, AM_ARC_AMS, AM_ARC_AS, AM_ARC_KINDS } am_arc_kind;
+
 typedef struct am_arc_fields {
-    bool has_aar, has_ams, has_as;
-    size_t aar, ams, as; /* indices in the header */
-    am_str results;      /* behind "i=N;" */
-    am_signature message, seal;
+    bool has[AM_ARC_KINDS];
+    size_t field[AM_ARC_KINDS]; /* indices in the header */
+    am_str results;             /* AAR: behind "i=N;" */
+    am_signature message, seal; /* AMS, AS */
+    const char *message_fault;  /* a constant: why the AMS cannot verify; NULL: it may */
     am_arc_cv cv;
 } am_arc_fields;
 

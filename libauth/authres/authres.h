@@ -49,6 +49,12 @@ am_str am_authres_write(am_arena *a, const am_authres *r, const char *eol, size_
  * version other than 1 parses as far as the version (results are 0, version is set). */
 bool am_authres_parse(am_arena *a, am_str value, am_authres *out, am_error *why);
 
+/* The same, and lets pass three things that widely used hosts write against the grammar: a
+ * pair without a ptype ("dmarc=pass action=none header.from=example.org"), which is skipped; an
+ * unquoted value with "/", "=" or "?" in it (header.b=ab/c=); a final ";". For results that
+ * somebody we trust has signed, never for a field that says that it is ours. */
+bool am_authres_parse_lax(am_arena *a, am_str value, am_authres *out, am_error *why);
+
 typedef enum am_claim {
     AM_CLAIM_OTHER,   /* another host's */
     AM_CLAIM_OURS,    /* claims our authserv-id, however it is spelt */

@@ -298,7 +298,7 @@ am_claim am_authres_claim(am_arena *a, am_str value, am_str id)
         return AM_CLAIM_OURS;
     if (encoded && seen(a, decoded(a, head), &o, &doubt))
         return AM_CLAIM_OURS;
-    am_authres_text t = {a, head, head, NULL};
+    am_authres_text t = {.arena = a, .all = head, .rest = head};
     if (!am_authres_take_id(&t, &theirs, &version))
         return AM_CLAIM_UNKNOWN;
     if (id.n && am_str_ieq(theirs, id)) /* ids with parentheses: no comments in quotes */

@@ -9,6 +9,7 @@ typedef struct am_authres_text {
     am_arena *arena;
     am_str all, rest; /* rest: what is not read yet, the tail of all */
     am_error *why;    /* may be NULL */
+    bool lax;         /* am_authres_parse_lax */
 } am_authres_text;
 
 /* [CFWS] authserv-id [ CFWS authres-version ] [CFWS]: up to ";" or the end, or to what should not

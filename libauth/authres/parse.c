@@ -168,7 +168,7 @@ static bool pvalue(am_authres_text *t, am_str *out)
         return false;
     if (at(t, '@'))
         return behind_at(t, raw, out) && blank(t);
-    if (!meant.p && run(raw, AM_TOKEN | AM_HIGH) != raw.n)
+    if (!meant.p && !t->lax && run(raw, AM_TOKEN | AM_HIGH) != raw.n)
         return fail(t, "a value that wants quotes");
     if (!meant.p && raw.n == 0)
         return fail(t, "no value");
@@ -220,6 +220,13 @@ static bool reason(am_authres_text *t, am_str *out)
     return t->rest.n < before || !t->rest.n || at(t, ';') || fail(t, "no blank behind the reason");
 }
 
+/* What is no propspec, for want of a ptype: "=" and a value; the keyword is read. */
+static bool skip_pair(am_authres_text *t)
+{
+    am_str ignored;
+    return expect(t, '=') && pvalue(t, &ignored);
+}
+
 /* [ CFWS reasonspec ] [ CFWS 1*propspec ], up to ";" or the end */
 static bool details(am_authres_text *t, am_resinfo *r)
 {
@@ -232,6 +239,9 @@ static bool details(am_authres_text *t, am_resinfo *r)
             return false;
         if (at(t, '=') && am_str_is(word, "reason") && !r->reason.p && ps.n == 0) {
             if (!reason(t, &r->reason))
+                return false;
+        } else if (t->lax && at(t, '=')) {
+            if (!skip_pair(t))
                 return false;
         } else if (!property(t, word, &ps)) {
             return false;
@@ -266,7 +276,11 @@ static bool results(am_authres_text *t, am_authres *out)
     for (bool first = true; first || t->rest.n; first = false) {
         am_str method;
         unsigned version;
-        if (!expect(t, ';') || !keyword(t, &method) || !blank(t))
+        if (!expect(t, ';'))
+            return false;
+        if (t->lax && !first && t->rest.n == 0)
+            return true;
+        if (!keyword(t, &method) || !blank(t))
             return false;
         if (first && am_str_is(method, "none") && t->rest.n == 0)
             return true;
@@ -279,15 +293,27 @@ static bool results(am_authres_text *t, am_authres *out)
     return true;
 }
 
-bool am_authres_parse(am_arena *a, am_str value_text, am_authres *out, am_error *why)
+static bool parse(am_authres_text *t, am_authres *out)
 {
-    am_authres_text t = {a, value_text, value_text, why};
     *out = (am_authres){0};
-    if (!am_scan_clean(value_text, true)) {
-        am_error_set(why, "a control octet, a bare line end or invalid UTF-8");
+    if (!am_scan_clean(t->all, true)) {
+        am_error_set(t->why, "a control octet, a bare line end or invalid UTF-8");
         return false;
     }
-    if (!am_authres_take_id(&t, &out->id, &out->version))
+    if (!am_authres_take_id(t, &out->id, &out->version))
         return false;
-    return out->version != 1 || results(&t, out); /* RFC 8601 2.6: stop at other versions */
+    return out->version != 1 || results(t, out); /* RFC 8601 2.6: stop at other versions */
+}
+
+bool am_authres_parse(am_arena *a, am_str value_text, am_authres *out, am_error *why)
+{
+    am_authres_text t = {.arena = a, .all = value_text, .rest = value_text, .why = why};
+    return parse(&t, out);
+}
+
+bool am_authres_parse_lax(am_arena *a, am_str value_text, am_authres *out, am_error *why)
+{
+    am_authres_text t = {
+        .arena = a, .all = value_text, .rest = value_text, .why = why, .lax = true};
+    return parse(&t, out);
 }

@@ -41,12 +41,17 @@ static void piece(writer *w, am_str text, bool fold)
     w->column += text.n;
 }
 
-/* C1 controls and the line and paragraph separators: some readers end lines there. */
+/* C1 controls; line and paragraph separators (U+2028, 2029), where some readers end lines; marks
+ * that turn text around (U+200E, 200F, 202A to 202E, 2066 to 2069), so that a line reads as another. */
 static bool is_unicode_control(am_str s, size_t len)
 {
     const unsigned char *o = (const unsigned char *)s.p;
-    return (len == 2 && o[0] == 0xC2 && o[1] < 0xA0) ||
-           (len == 3 && o[0] == 0xE2 && o[1] == 0x80 && (o[2] == 0xA8 || o[2] == 0xA9));
+    if (len == 2)
+        return o[0] == 0xC2 && o[1] < 0xA0;
+    if (len != 3 || o[0] != 0xE2)
+        return false;
+    return (o[1] == 0x80 && (o[2] == 0x8E || o[2] == 0x8F || (o[2] >= 0xA8 && o[2] <= 0xAE))) ||
+           (o[1] == 0x81 && o[2] >= 0xA6 && o[2] <= 0xA9);
 }
 
 /* Visible ASCII, spaces and UTF-8; each other character or octet becomes '?'.

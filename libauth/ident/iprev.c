@@ -27,7 +27,7 @@ static am_iprev_verdict verdict(const am_context *c, am_result r, am_str name, c
     return v;
 }
 
-static bool holds(const am_dns_answer *x, const am_ip *ip)
+bool am_iprev_holds(const am_dns_answer *x, const am_ip *ip)
 {
     for (size_t i = 0; i < x->n; i++)
         if (am_ip_eq(&x->rr[i].ip, ip))
@@ -44,7 +44,7 @@ static am_iprev_verdict forward(const am_context *c, const am_ip *ip, const am_d
         am_dns_start(c->dns, ptr->rr[i].data, type);
     for (size_t i = 0; i < n; i++) {
         const am_dns_answer *x = am_dns_wait(c->dns, "iprev", "8601 3", ptr->rr[i].data, type);
-        if (holds(x, ip)) { /* a match wins over errors of the other names */
+        if (am_iprev_holds(x, ip)) { /* a match wins over errors of the other names */
             am_iprev_verdict v = verdict(c, AM_PASS, ptr->rr[i].data, "");
             v.secure = v.result == AM_PASS && ptr->secure && x->secure;
             return v;

@@ -18,4 +18,7 @@ void am_iprev_start(const am_context *c, const am_ip *ip);
 /* May wait. At most 10 names are tried. */
 am_iprev_verdict am_iprev_check(const am_context *c, const am_ip *ip);
 
+/* Is the address among the answer's? */
+bool am_iprev_holds(const am_dns_answer *x, const am_ip *ip);
+
 #endif

@@ -362,6 +362,10 @@ static bool looks_like_from(am_str name)
     return am_str_iis(name, "From");
 }
 
+/* Postfix shows a milter some 60,000 octets of a field and delivers it whole: behind those may
+ * stand another author. No honest From comes near. */
+enum { MAX_FROM = 32768 };
+
 /* RFC 5322 3.6: exactly one From; NULL: so it is */
 static const char *no_one_from(const am_header *h)
 {
@@ -372,7 +376,10 @@ static const char *no_one_from(const am_header *h)
         return "header not kept whole";
     if (alike > 1)
         return "several From fields";
-    return am_header_count(h, "From") ? NULL : "no From field";
+    size_t from = am_header_find(h, "From", 0);
+    if (from == h->n)
+        return "no From field";
+    return h->field[from].value.n > MAX_FROM ? "malformed From field: longer than 32 KB" : NULL;
 }
 
 am_author am_author_parse(am_arena *a, const am_header *h)

@@ -76,7 +76,7 @@ static bool pair_at(am_str s, size_t i)
     return i + 1 < s.n && !am_is(s.p[i + 1], AM_CRLF);
 }
 
-static bool take_comment(am_str *s, am_str *inside)
+bool am_scan_comment(am_str *s, am_str *inside)
 {
     unsigned depth = 0;
     for (size_t i = 0; i < s->n; i++) {
@@ -104,7 +104,7 @@ bool am_scan_cfws(am_str *s, am_str *comment)
         *s = am_str_cut(*s, i, s->n);
         if (!s->n || *s->p != '(')
             return true;
-        if (!take_comment(s, &inside))
+        if (!am_scan_comment(s, &inside))
             return false;
         if (comment && !comment->p)
             *comment = inside;

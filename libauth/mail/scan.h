@@ -18,6 +18,10 @@ bool am_scan_clean(am_str s, bool lf);
  * not closed, or nested deeper than AM_COMMENT_DEPTH; *s then stays before it. */
 bool am_scan_cfws(am_str *s, am_str *comment);
 
+/* *s begins with "(": takes that one comment; *inside is what stands between its
+ * parentheses. False: as above; *s stays. */
+bool am_scan_comment(am_str *s, am_str *inside);
+
 /* *s begins with a DQUOTE: takes the quoted string; *inside is what stands
  * between the quotes, as it is written. False: not closed. */
 bool am_scan_quoted(am_str *s, am_str *inside);

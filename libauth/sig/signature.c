@@ -238,7 +238,7 @@ static const struct {
     {"d", EVERY, EVERY, read_d},
     {"s", EVERY, EVERY, read_s},
     {"c", DKIM | AMS, 0, read_c},
-    {"q", EVERY, 0, read_q},
+    {"q", DKIM | AMS, 0, read_q},
     {"h", DKIM | AMS, DKIM | AMS, read_h},
     {"bh", DKIM | AMS, DKIM | AMS, read_bh},
     {"b", EVERY, EVERY, read_b},

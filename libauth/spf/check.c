@@ -1,8 +1,8 @@
 /*
  * check: SPF's check_host, and the door of this room.
  *
- * For: RFC 7208 4 (evaluation), 6 (redirect, exp). May wait: am_spf_check.
- * Memory: the context's arena; small records are kept with their DNS answer.
+ * For: RFC 7208 4 (evaluation), 6 (redirect, exp); RFC 4406 4 (Sender ID's scopes). May wait:
+ * am_spf_check. Memory: the context's arena; small records are kept with their DNS answer.
  * Recursion: includes alone, bounded by max_terms and AM_SPF_DEPTH_MAX. Callers:
  * the pipeline of a message.
  */
@@ -16,12 +16,41 @@ enum { KEEP_MAX = 8192, EXPLANATION_MAX = 500 }; /* octets */
 
 /* ---- records ---- */
 
-static const char record_kind = 's'; /* its address is the kind */
+static const struct {
+    const char *step;  /* for the trace */
+    const char *scope; /* of spf2 records that count; NULL: none do */
+    char kind;         /* its address is the kind of the parsed record; [0]: of v=spf1 */
+} scopes[] = {
+    [AM_SPF_SCOPE_SPF] = {"spf", NULL, 's'},
+    [AM_SPF_SCOPE_PRA] = {"sender-id", "pra", 'p'},
+    [AM_SPF_SCOPE_MFROM] = {"sender-id", "mfrom", 'm'},
+};
+
+/* What the records of an answer come to (RFC 7208 4.5, RFC 4406 4.4). */
+typedef struct selection {
+    am_str text;      /* the first */
+    size_t n;         /* how many are left */
+    const void *kind; /* of the parsed form */
+} selection;
+
+static selection select_records(const am_dns_answer *x, am_spf_scope scope)
+{
+    selection v1 = {.kind = &scopes[AM_SPF_SCOPE_SPF].kind}, v2 = {.kind = &scopes[scope].kind};
+    for (size_t i = 0; i < x->n; i++) {
+        am_str text = x->rr[i].data;
+        bool second = scopes[scope].scope && am_spf_record_is_scope(text, scopes[scope].scope);
+        selection *s = second ? &v2 : &v1;
+        if ((second || am_spf_record_is(text)) && s->n++ == 0)
+            s->text = text;
+    }
+    return v2.n ? v2 : v1; /* RFC 4406 4.4, step 4 */
+}
 
 /* Parses into a block of its own, to be kept with the answer, or for this message alone. */
-static am_result parse_record(
-    am_arena *a, const am_dns_answer *x, am_str text, const am_spf_record **out, am_error *why)
+static am_result parse_record(am_arena *a, const am_dns_answer *x, const selection *s,
+    const am_spf_record **out, am_error *why)
 {
+    am_str text = s->text;
     size_t size = am_spf_record_size(text);
     bool keep = size <= KEEP_MAX;
     void *block = keep ? malloc(size) : a ? am_arena_alloc(a, size) : NULL;
@@ -32,30 +61,30 @@ static am_result parse_record(
         return AM_PERMERROR;
     }
     if (*out && keep)
-        *out = am_dns_parsed_keep(x, &record_kind, block, free);
+        *out = am_dns_parsed_keep(x, s->kind, block, free);
     if (!*out)
         am_error_set(why, "out of memory");
     return *out ? AM_PASS : AM_TEMPERROR;
 }
 
-am_result am_spf_select(
-    am_arena *a, const am_dns_answer *x, const am_spf_record **out, am_error *why)
+am_result am_spf_select(am_arena *a, const am_dns_answer *x, am_spf_scope scope,
+    const am_spf_record **out, am_error *why)
 {
-    am_str text = {0};
-    size_t n = 0;
-    for (size_t i = 0; i < x->n; i++)
-        if (am_spf_record_is(x->rr[i].data) && n++ == 0)
-            text = x->rr[i].data;
-    if (n == 0) { /* RFC 7208 4.3, 4.5 */
+    selection s = select_records(x, scope);
+    if (scope == AM_SPF_SCOPE_PRA && x->status == AM_DNS_NXDOMAIN) { /* RFC 4406 4.3 */
+        am_error_set(why, "no such domain");
+        return AM_FAIL;
+    }
+    if (s.n == 0) { /* RFC 7208 4.3, 4.5 */
         am_error_set(why, x->status == AM_DNS_NXDOMAIN ? "no such domain" : "no SPF record");
         return AM_NONE;
     }
-    if (n > 1) {
+    if (s.n > 1) {
         am_error_set(why, "several SPF records");
         return AM_PERMERROR;
     }
-    *out = am_dns_parsed_get(x, &record_kind);
-    return *out ? AM_PASS : parse_record(a, x, text, out, why);
+    *out = am_dns_parsed_get(x, s.kind);
+    return *out ? AM_PASS : parse_record(a, x, &s, out, why);
 }
 
 /* RFC 7208 4.3 to 4.6: pass: *out is there. */
@@ -69,8 +98,8 @@ static am_result get_record(am_spf_eval *e, am_str domain, const am_spf_record *
     const am_dns_answer *x = am_spf_need(e, "7208 4.4", domain, AM_DNS_TXT);
     if (!x)
         return e->error;
-    am_result r = am_spf_select(e->c->arena, x, out, &why);
-    if (r == AM_NONE)
+    am_result r = am_spf_select(e->c->arena, x, e->scope, out, &why);
+    if (r == AM_NONE || r == AM_FAIL)
         e->reason = am_str_format(e->c->arena, "%.*s: %s", AM_ARG(domain), why.text);
     else if (r != AM_PASS)
         am_spf_fail(e, r, "%.*s: %s", AM_ARG(domain), why.text);
@@ -124,6 +153,8 @@ am_result am_spf_check_host(am_spf_eval *e, am_spf_place at)
         am_str why = e->reason;
         if (got == AM_NONE && redirected) /* RFC 7208 6.1 */
             am_spf_fail(e, AM_PERMERROR, "redirect: %.*s", AM_ARG(why));
+        if (got == AM_FAIL && at.depth == 0)
+            e->mechanism = AM_STR("");
         if (got != AM_PASS)
             return e->error ? e->error : got;
         if (at.depth == 0)
@@ -209,6 +240,8 @@ static am_result begin(am_spf_eval *e, const am_context *c, const am_spf_options
     const am_spf_query *q, am_str *domain)
 {
     *e = (am_spf_eval){.c = c, .reason = AM_STR(""), .mechanism = AM_STR("")};
+    e->scope = q->scope;
+    e->step = scopes[q->scope].step;
     e->max.max_terms = or_default(o ? o->max_terms : 0, 10);
     e->max.max_void = or_default(o ? o->max_void : 0, 2);
     e->max.max_names = or_default(o ? o->max_names : 0, 10);
@@ -235,7 +268,7 @@ void am_spf_start(const am_context *c, const am_spf_query *q)
         return;
     am_dns_start(c->dns, domain, AM_DNS_TXT);
     const am_dns_answer *x = am_dns_peek(c->dns, domain, AM_DNS_TXT);
-    if (x && am_spf_select(NULL, x, &r, NULL) == AM_PASS)
+    if (x && am_spf_select(NULL, x, q->scope, &r, NULL) == AM_PASS)
         am_spf_warm(&e, r, domain);
 }
 
@@ -248,7 +281,8 @@ am_spf_verdict am_spf_check(const am_context *c, const am_spf_options *o, const 
     if (v.result == AM_PASS)
         v.result = am_spf_check_host(&e, (am_spf_place){domain, 0});
     v.mechanism = am_str_copy(c->arena, e.mechanism);
-    v.reason = v.result == AM_NONE || e.error ? e.reason : AM_STR("");
+    bool no_record = v.result == AM_FAIL && !v.mechanism.n; /* RFC 4406 4.3 */
+    v.reason = v.result == AM_NONE || e.error || no_record ? e.reason : AM_STR("");
     v.local_used = e.local_used;
     v.secure = e.questions && !e.insecure;
     if (v.result == AM_FAIL)
@@ -258,6 +292,6 @@ am_spf_verdict am_spf_check(const am_context *c, const am_spf_options *o, const 
         v.reason = AM_STR("out of memory");
         v.explanation = v.mechanism = AM_STR("");
     }
-    am_trace_note(c->trace, "spf", "7208 2.6", v.domain, am_str_of(am_result_word(v.result)));
+    am_trace_note(c->trace, e.step, "7208 2.6", v.domain, am_str_of(am_result_word(v.result)));
     return v;
 }

@@ -9,6 +9,8 @@ enum { AM_SPF_DEPTH_MAX = 20 }; /* includes inside includes, whatever max_terms 
 
 typedef struct am_spf_eval {
     const am_context *c;
+    am_spf_scope scope;
+    const char *step;   /* for the trace: "spf" or "sender-id" */
     am_spf_options max; /* defaults filled in */
     am_ip ip;
     am_spf_values values; /* d and p are set before each expansion */
@@ -79,10 +81,10 @@ void am_spf_warm(am_spf_eval *e, const am_spf_record *r, am_str domain);
 /* check_host (4). None, or an error, sets e->reason. */
 am_result am_spf_check_host(am_spf_eval *e, am_spf_place at);
 
-/* The one SPF record among the answer's, parsed (4.5, 4.6). none, permerror: `why` says what;
- * pass: *out is there; temperror: out of memory. A record too large to be kept with its answer goes
- * into the arena; without one (a NULL) that is temperror. */
-am_result am_spf_select(
-    am_arena *a, const am_dns_answer *x, const am_spf_record **out, am_error *why);
+/* The one record among the answer's that counts in the scope, parsed (4.5, 4.6; RFC 4406 4.4).
+ * none, permerror: `why` says what; pass: *out is there; temperror: out of memory. A record too
+ * large to be kept with its answer goes into the arena; without one (a NULL) that is temperror. */
+am_result am_spf_select(am_arena *a, const am_dns_answer *x, am_spf_scope scope,
+    const am_spf_record **out, am_error *why);
 
 #endif

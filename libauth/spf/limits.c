@@ -28,7 +28,7 @@ bool am_spf_fail(am_spf_eval *e, am_result result, const char *fmt, ...)
 
 void am_spf_note(am_spf_eval *e, const char *rfc, am_str about, const char *decision)
 {
-    am_trace_note(e->c->trace, "spf", rfc, about, am_str_of(decision));
+    am_trace_note(e->c->trace, e->step, rfc, about, am_str_of(decision));
 }
 
 bool am_spf_count_term(am_spf_eval *e)
@@ -52,7 +52,7 @@ const am_dns_answer *am_spf_ask(am_spf_eval *e, const char *rfc, am_str name, am
         am_spf_fail(e, AM_PERMERROR, "more than %u DNS look-ups", e->max.max_questions);
         return NULL;
     }
-    const am_dns_answer *x = am_dns_wait(e->c->dns, "spf", rfc, name, type);
+    const am_dns_answer *x = am_dns_wait(e->c->dns, e->step, rfc, name, type);
     e->insecure = e->insecure || !x->secure;
     return x;
 }

@@ -1,7 +1,7 @@
 /*
  * record: an SPF record from text to data.
  *
- * For: check, which evaluates it (RFC 7208 4.5, 4.6.1, 5.1-5.7, 6, 12). The whole
+ * For: check, which evaluates it (RFC 7208 4.5, 4.6.1, 5.1-5.7, 6, 12; RFC 4406 3.1). The whole
  * syntax is checked first (4.6). Waits: never. Memory: one block of the caller's,
  * so that a record can be kept with the DNS answer that it came in. Callers: spf.
  */
@@ -25,6 +25,39 @@ bool am_spf_record_is(am_str text)
 {
     return am_str_ieq(am_str_cut(text, 0, version.n), version) &&
            (text.n == version.n || text.p[version.n] == ' ');
+}
+
+/* RFC 7208 4.6.1: name = ALPHA *( ALPHA / DIGIT / "-" / "_" / "." ) */
+static size_t name_length(am_str s)
+{
+    size_t i = 0;
+    if (s.n == 0 || !am_is(s.p[0], AM_ALPHA))
+        return 0;
+    while (i < s.n && (am_is(s.p[i], AM_LDH) || s.p[i] == '_' || s.p[i] == '.'))
+        i++;
+    return i;
+}
+
+bool am_spf_record_is_scope(am_str text, const char *scope)
+{
+    size_t i = 5;
+    bool found = false;
+    text = am_str_cut(text, 0, am_str_find(text, ' '));
+    if (!am_str_istarts(text, "spf2."))
+        return false;
+    while (i < text.n && am_is(text.p[i], AM_DIGIT))
+        i++;
+    if (i == 5 || i == text.n || text.p[i] != '/')
+        return false;
+    while (i < text.n) { /* at "/" or "," */
+        am_str rest = am_str_cut(text, i + 1, text.n);
+        am_str id = am_str_cut(rest, 0, name_length(rest));
+        found = found || am_str_iis(id, scope);
+        i += 1 + id.n;
+        if (id.n == 0 || (i < text.n && text.p[i] != ','))
+            return false;
+    }
+    return found;
 }
 
 /* Takes the next term; false: no more. RFC 7208 4.6.1: SP alone separates. */
@@ -161,17 +194,6 @@ static const struct {
     {"exists", AM_SPF_EXISTS, parse_needed},
 };
 
-/* RFC 7208 4.6.1: name = ALPHA *( ALPHA / DIGIT / "-" / "_" / "." ) */
-static size_t name_length(am_str s)
-{
-    size_t i = 0;
-    if (s.n == 0 || !am_is(s.p[0], AM_ALPHA))
-        return 0;
-    while (i < s.n && (am_is(s.p[i], AM_LDH) || s.p[i] == '_' || s.p[i] == '.'))
-        i++;
-    return i;
-}
-
 /* RFC 7208 6: redirect and exp once each at the most; others are checked and forgotten. */
 static problem parse_modifier(parser *p, am_str name, am_str value)
 {
@@ -211,11 +233,17 @@ static problem parse_term(parser *p, am_str s)
     return "unknown mechanism";
 }
 
+/* What follows the version. */
+static am_str terms_of(am_str text)
+{
+    return am_str_cut(text, am_str_find(text, ' '), text.n);
+}
+
 /* Terms and pieces that the text can hold at the most. */
 static size_t count_terms(am_str text, size_t *pieces)
 {
     size_t n = 0;
-    am_str rest = am_str_cut(text, version.n, text.n), term;
+    am_str rest = terms_of(text), term;
     *pieces = 0;
     for (; next_term(&rest, &term); n++) {
         size_t i = 0; /* what can be a macro string follows ":" or "=" */
@@ -243,7 +271,7 @@ const am_spf_record *am_spf_record_parse(am_str text, void *block, am_error *why
     p.piece = (am_spf_piece *)(void *)(p.term + terms);
     char *copy = (char *)(p.piece + pieces);
     memcpy(copy, text.p, text.n);
-    am_str rest = am_str_cut(am_str_n(copy, text.n), version.n, text.n), term;
+    am_str rest = terms_of(am_str_n(copy, text.n)), term;
     while (next_term(&rest, &term)) {
         problem bad = parse_term(&p, term);
         if (!bad)

@@ -1,4 +1,4 @@
-/* SPF records (RFC 7208 4.5, 4.6.1, 5, 6): the whole record as plain data. */
+/* SPF records (RFC 7208 4.5, 4.6.1, 5, 6; RFC 4406 3.1): the whole record as plain data. */
 #ifndef AM_SPF_RECORD_H
 #define AM_SPF_RECORD_H
 
@@ -37,7 +37,12 @@ typedef struct am_spf_record {
 /* Is this TXT record an SPF record? "v=spf1" and SP, or the end (4.5). */
 bool am_spf_record_is(am_str text);
 
-/* Octets of the block that `text` needs to be parsed into. */
+/* Is it a Sender ID record for that scope ("pra", "mfrom")? RFC 4406 3.1, 4.4: "spf2." and a minor
+ * version, which is not looked at, "/" and a list of scopes that holds it as a whole word; then SP,
+ * or the end. */
+bool am_spf_record_is_scope(am_str text, const char *scope);
+
+/* Octets of the block that `text` needs to be parsed into. The terms follow the first SP. */
 size_t am_spf_record_size(am_str text);
 
 /* Parses the record into `block` (aligned for any type, of am_spf_record_size(text) octets), a copy

@@ -48,7 +48,7 @@ static void warm_domain(am_spf_eval *e, am_str domain, unsigned *left, unsigned 
         return;
     am_dns_start(e->c->dns, domain, AM_DNS_TXT);
     const am_dns_answer *x = am_dns_peek(e->c->dns, domain, AM_DNS_TXT);
-    if (x && depth < AM_SPF_DEPTH_MAX && am_spf_select(NULL, x, &r, NULL) == AM_PASS)
+    if (x && depth < AM_SPF_DEPTH_MAX && am_spf_select(NULL, x, e->scope, &r, NULL) == AM_PASS)
         warm_record(e, r, domain, left, depth + 1);
 }
 

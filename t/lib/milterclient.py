@@ -318,9 +318,13 @@ class Daemon:
             f.write(conf.replace("{dir}", self.dir))
 
     def __enter__(self):
-        self.process = subprocess.Popen([self.program, "-c", self.conf], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        env=self.env, start_new_session=True)
+        try:
+            self.process = subprocess.Popen([self.program, "-c", self.conf], stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                            env=self.env, start_new_session=True)
+        except OSError:
+            self.__exit__()
+            raise
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         until = time.monotonic() + self.wait

@@ -49,9 +49,12 @@ static void defaults(void **state)
         assert_int_equal(c->on_dns_failure, AM_CONF_ACCEPT);
         assert_int_equal(c->drain_ms, 30000);
         assert_int_equal(c->local_networks.n, 2);
-        assert_true(am_ip_parse(AM_STR("127.1.2.3"), &ip) && am_conf_is_local(c, &ip));
-        assert_true(am_ip_parse(AM_STR("::1"), &ip) && am_conf_is_local(c, &ip));
-        assert_true(am_ip_parse(AM_STR("192.0.2.1"), &ip) && !am_conf_is_local(c, &ip));
+        assert_true(am_ip_parse(AM_STR("127.1.2.3"), &ip) &&
+                    am_conf_class(c, &c->exempt, &ip, false) == AM_CLASS_LOCAL);
+        assert_true(am_ip_parse(AM_STR("::1"), &ip) &&
+                    am_conf_class(c, &c->exempt, &ip, false) == AM_CLASS_LOCAL);
+        assert_true(am_ip_parse(AM_STR("192.0.2.1"), &ip) &&
+                    am_conf_class(c, &c->exempt, &ip, false) == AM_CLASS_NONE);
         assert_int_equal(c->dns.timeout_ms, 20000);
         assert_int_equal(c->dns.try_ms, 1500);
         assert_int_equal(c->dns.cache, 16 << 20);
@@ -88,7 +91,7 @@ static const char everything[] =
     "spf { max-terms = 11 max-void = 3 max-names = 12 max-questions = 65 }\n"
     "dkim { engine = libopendkim max-signatures = 3 body-length = pass min-rsa-bits = 2048\n"
     "       max-rsa-bits = 8192 clock-drift = 0 }\n"
-    "arc { trusted-sealers = {\"Example.ORG.\", \"b\\u00fccher.example\"} }\n"
+    "arc { trusted-sealers = {\"Example.ORG.\", \"b\\u00fccher.example\", \"*.Example.net\"} }\n"
     "dmarc { enforce = yes max-walks = 4 malformed-from = quarantine org-domain = tree-walk }\n"
     "limits { header-octets = 1m fields = 500 memory = 2M dns-questions = 30 sessions = 7\n"
     "         silence = 60 }\n"
@@ -142,9 +145,18 @@ static void all_options(void **state)
     assert_int_equal(o.dkim.max_rsa_bits, 8192);
     assert_int_equal(o.dkim.clock_drift, 0);
     assert_false(o.dkim.body_length_policy);
-    assert_int_equal(c->arc.trusted_sealers.n, 2);
+    assert_int_equal(c->arc.trusted_sealers.n, 3);
     assert_string_equal(c->arc.trusted_sealers.item[0], "example.org");
     assert_string_equal(c->arc.trusted_sealers.item[1], "xn--bcher-kva.example");
+    assert_string_equal(c->arc.trusted_sealers.item[2], ".example.net");
+    assert_int_equal(o.trusted_sealers.n, 3);
+    want_str("exact", o.trusted_sealers.entry[0].domain, "example.org");
+    assert_false(o.trusted_sealers.entry[0].below);
+    want_str("below", o.trusted_sealers.entry[2].domain, "example.net");
+    assert_true(o.trusted_sealers.entry[2].below);
+    assert_int_equal(o.arc.min_rsa_bits, 2048);
+    assert_int_equal(o.arc.max_rsa_bits, 8192);
+    assert_int_equal(o.arc.clock_drift, 0);
     assert_true(c->dmarc.enforce);
     assert_int_equal(o.dmarc.max_walks, 4);
     assert_int_equal(c->dmarc.malformed_from, AM_MALFORMED_QUARANTINE);
@@ -241,8 +253,12 @@ static const struct {
         "1: dmarc.malformed-from: \"\" is not right; wanted: permerror, reject or quarantine"},
     {"dmarc { org-domain = suffix }\n",
         "1: dmarc.org-domain: \"suffix\" is not right; wanted: tree-walk or psl"},
+    {"arc { trusted-sealers = {\"*.org\"} }\n",
+        "1: arc.trusted-sealers: \"*.org\" is not right; wanted: domains such as example.org, or "
+        ".example.org for it and all below it"},
     {"arc { trusted-sealers = {\"exa mple.org\"} }\n",
-        "1: arc.trusted-sealers: \"exa mple.org\" is not right; wanted: domain names"},
+        "1: arc.trusted-sealers: \"exa mple.org\" is not right; wanted: domains such as "
+        "example.org, or .example.org for it and all below it"},
     {"authserv-id = \"mx example\"\n",
         "1: authserv-id: \"mx example\" is not right; wanted: a name "
         "without spaces, of at most 253 octets"},

@@ -188,11 +188,12 @@ static void zone_forms(void **state)
     assert_null(d); /* a string has 255 octets at the most */
 
     strcpy(text, "a. TXT");
+    string[250] = '\0';
     for (int i = 0; i < 100; i++) {
         strcat(text, " \"");
-        strncat(text, string, 250);
+        strcat(text, string);
         strcat(text, "\"");
-        strncat(want, string, 250);
+        strcat(want, string);
     }
     const struct {
         const char *text, *want;

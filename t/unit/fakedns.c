@@ -10,14 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { KINDS = 3 }; /* parsed forms that an answer can keep */
+
 typedef struct entry {
     am_str name;
     am_dns_type type;
     am_dns_answer answer;
     bool started, waited;
-    const void *kind;
-    void *obj;
-    void (*destroy)(void *);
+    struct {
+        const void *kind;
+        void *obj;
+        void (*destroy)(void *);
+    } kept[KINDS];
     struct entry *next;
 } entry;
 
@@ -137,8 +141,9 @@ const am_dns_answer *am_dns_peek(am_dns_session *s, am_str name, am_dns_type typ
 void am_dns_end(am_dns_session *s)
 {
     for (entry *e = s ? s->entries : NULL; e; e = e->next)
-        if (e->obj)
-            e->destroy(e->obj);
+        for (int i = 0; i < KINDS; i++)
+            if (e->kept[i].obj)
+                e->kept[i].destroy(e->kept[i].obj);
     if (s)
         s->entries = NULL;
 }
@@ -158,17 +163,23 @@ am_str am_dns_answer_text(am_arena *a, const am_dns_answer *x, am_dns_type type)
 void *am_dns_parsed_get(const am_dns_answer *x, const void *kind)
 {
     const entry *e = (const entry *)(const void *)((const char *)x - offsetof(entry, answer));
-    return e->kind == kind ? e->obj : NULL;
+    for (int i = 0; i < KINDS; i++)
+        if (e->kept[i].kind == kind)
+            return e->kept[i].obj;
+    return NULL;
 }
 
 void *am_dns_parsed_keep(
     const am_dns_answer *x, const void *kind, void *obj, void (*destroy)(void *obj))
 {
     entry *e = (entry *)(void *)((char *)(uintptr_t)x - offsetof(entry, answer));
-    assert(!e->obj);
-    e->kind = kind;
-    e->obj = obj;
-    e->destroy = destroy;
+    int i = 0;
+    while (i < KINDS && e->kept[i].obj)
+        assert(e->kept[i++].kind != kind);
+    assert(i < KINDS);
+    e->kept[i].kind = kind;
+    e->kept[i].obj = obj;
+    e->kept[i].destroy = destroy;
     return obj;
 }
 

@@ -16,6 +16,7 @@ enum {
     NO_QUARANTINE = 64, /* the MTA does not offer it */
     MALFORMED = 128,    /* the From field gave no author */
     NO_DMARC = 256,     /* DMARC did not run: there was no header */
+    OVERRIDE = 512,     /* a trusted sealer says that the message had passed */
 };
 
 static const struct {
@@ -95,6 +96,19 @@ static const struct {
     {"fault, of a user of ours: forged fields may be there too", 0, OUT, "alice", "out of memory",
         AM_FAIL, AM_DMARC_REJECT, "example.org", AM_ACTION_TEMPFAIL,
         "451 4.3.0 Local problem in authentication checks, try again later", "none"},
+    {"fail, reject, and a trusted sealer", ENFORCE | OVERRIDE, OUT, NULL, NULL, AM_FAIL,
+        AM_DMARC_REJECT, "example.org", AM_ACTION_ACCEPT, "", "none"},
+    {"fail, quarantine, and a trusted sealer", ENFORCE | OVERRIDE, OUT, NULL, NULL, AM_FAIL,
+        AM_DMARC_QUARANTINE, "example.org", AM_ACTION_ACCEPT, "", "none"},
+    {"From without an author, and a trusted sealer", MALFORMED | ENFORCE | OVERRIDE, OUT, NULL,
+        NULL, AM_PERMERROR, AM_DMARC_REJECT, NULL, AM_ACTION_REJECT,
+        "550 5.7.1 Email rejected: DMARC needs one author domain in From", "reject"},
+    {"DNS failure, tempfail, and a trusted sealer", DNS_TEMPFAIL | OVERRIDE, OUT, NULL, NULL,
+        AM_TEMPERROR, AM_DMARC_NONE, "example.org", AM_ACTION_TEMPFAIL,
+        "451 4.4.3 DNS answers for the DMARC check of example.org are missing, try later", "none"},
+    {"fault, and a trusted sealer", OVERRIDE, OUT, NULL, "out of memory", AM_FAIL, AM_DMARC_REJECT,
+        "example.org", AM_ACTION_TEMPFAIL,
+        "451 4.3.0 Local problem in authentication checks, try again later", "none"},
     {"DMARC did not run", ENFORCE | NO_DMARC, OUT, NULL, NULL, AM_FAIL, AM_DMARC_REJECT,
         "example.org", AM_ACTION_ACCEPT, "", "none"},
 };
@@ -132,6 +146,7 @@ static void table(void **state)
         am_evidence ev = {.has_dmarc = !(cases[i].flags & NO_DMARC),
             .fault = cases[i].fault,
             .auth_user = am_str_of(cases[i].user),
+            .trust = {.overridden = cases[i].flags & OVERRIDE, .reason = ""},
             .dmarc = {.result = cases[i].dmarc,
                 .requested = cases[i].requested,
                 .domain = am_str_of(cases[i].domain),

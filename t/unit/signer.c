@@ -13,6 +13,8 @@
 
 #include <openssl/x509.h>
 
+enum { MAX_FIELDS = 200 };
+
 static bool wsp(char c)
 {
     return c == ' ' || c == '\t';
@@ -127,13 +129,13 @@ static am_str replace(am_arena *a, am_str s, const char *mark, am_str by)
 /* For each name the lowest field not used yet. */
 static am_str header_data(am_arena *a, const signing *s)
 {
-    bool used[100] = {false};
+    bool used[MAX_FIELDS] = {false};
     am_buf out = {.arena = a};
     am_str names = am_str_of(s->names);
     size_t n = 0;
     while (s->raw[n])
         n++;
-    assert(n < 100);
+    assert(n < MAX_FIELDS);
     while (names.n) {
         size_t end = am_str_find(names, ':');
         am_str name = am_str_cut(names, 0, end);

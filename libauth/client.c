@@ -1,0 +1,248 @@
+/*
+ * client: who handed the message over: address, HELO, reverse name, login, TLS; SPF of both
+ * identities; and what the header tells of it (trusted relays, PRA, the trail).
+ *
+ * For: message.c, whose other half this is. Behind a relay of ours (trusted-relays) the client is
+ * the first host that is not one, as the relays' own Received fields have it; where they do not
+ * tell with certainty, nobody is judged in its place. Waits: am_client_finish alone. Memory: the
+ * message's arena. Callers: message.c, and am_message_ calls of whoever has the envelope.
+ */
+#include "libauth/message_in.h"
+#include "libauth/ident/syntax.h"
+
+static bool in_any(const am_ip *ip, const am_net *net, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (am_ip_in(ip, &net[i]))
+            return true;
+    return false;
+}
+
+bool am_client_is_local(const am_options *o, const am_ip *ip)
+{
+    return in_any(ip, o->local, o->locals);
+}
+
+static bool is_relay(const am_message *m, const am_ip *ip)
+{
+    return in_any(ip, m->options->relay, m->options->relays);
+}
+
+/* Questions are worth asking early where the client is known already, and is not a relay. */
+static bool may_start(const am_message *m)
+{
+    return !m->options->no_prefetch && m->evidence.ip.family && !is_relay(m, &m->evidence.ip);
+}
+
+static am_spf_query query_helo(const am_message *m)
+{
+    const am_evidence *e = &m->evidence;
+    return (am_spf_query){.ip = e->ip,
+        .domain = e->helo,
+        .local = AM_STR("postmaster"),
+        .helo = e->helo,
+        .receiver = am_str_of(m->options->receiver)};
+}
+
+/* RFC 7208 2.4: a null reverse-path is postmaster@HELO. */
+static am_spf_query query_sender(const am_message *m)
+{
+    am_spf_query q = query_helo(m);
+    if (!m->evidence.spf_from_helo) {
+        q.domain = m->evidence.sender.domain;
+        q.local = m->evidence.sender.local;
+    }
+    return q;
+}
+
+static void start_client(am_message *m)
+{
+    if (may_start(m))
+        am_iprev_start(&m->context, &m->evidence.ip);
+}
+
+static void start_helo(am_message *m)
+{
+    if (!may_start(m) || !m->evidence.has_helo)
+        return;
+    am_spf_query q = query_helo(m);
+    am_spf_start(&m->context, &q);
+    if (m->options->check_helo)
+        am_helo_start(&m->context, &m->evidence.ip, m->evidence.helo);
+}
+
+static void start_sender(am_message *m)
+{
+    am_spf_query q = query_sender(m);
+    if (may_start(m))
+        am_spf_start(&m->context, &q);
+}
+
+void am_message_client(am_message *m, const am_ip *ip)
+{
+    m->evidence.ip = *ip;
+    start_client(m);
+}
+
+void am_message_helo(am_message *m, am_str name)
+{
+    m->evidence.helo = am_str_copy(m->arena, name);
+    m->evidence.has_helo = true;
+    start_helo(m);
+}
+
+void am_message_sender(am_message *m, am_str path)
+{
+    am_evidence *e = &m->evidence;
+    e->mail_from = am_str_copy(m->arena, path);
+    bool address = am_path_parse(m->arena, e->mail_from, &e->sender);
+    if (!address)
+        e->sender = (am_mailbox){.local = e->mail_from};
+    e->spf_from_helo = address && !e->sender.domain.p && !e->sender.local.p;
+    start_sender(m);
+}
+
+void am_message_parameter(am_message *m, am_str parameter)
+{
+    am_str auth = am_esmtp_value(parameter, "AUTH");
+    am_str submitter = am_esmtp_value(parameter, "SUBMITTER");
+    if (auth.p)
+        m->facts.auth_parameter = am_str_copy(m->arena, auth);
+    if (submitter.p)
+        m->facts.submitter = am_str_copy(m->arena, submitter);
+}
+
+void am_message_login(am_message *m, const am_login *login)
+{
+    m->facts.login = (am_login){am_str_copy(m->arena, login->user),
+        am_str_copy(m->arena, login->mechanism), am_str_copy(m->arena, login->author)};
+    m->evidence.auth_user = m->facts.login.user;
+}
+
+void am_message_tls(am_message *m, const am_tls_query *tls)
+{
+    m->facts.tls =
+        (am_tls_query){am_str_copy(m->arena, tls->version), am_str_copy(m->arena, tls->cipher),
+            am_str_copy(m->arena, tls->bits), am_str_copy(m->arena, tls->subject),
+            am_str_copy(m->arena, tls->issuer), am_str_copy(m->arena, tls->verify)};
+    m->facts.has_tls = true;
+}
+
+void am_client_eoh(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    if (!is_relay(m, &e->ip))
+        return;
+    e->relay = e->ip;
+    e->hop =
+        am_hop_find(&e->relay, &m->header, m->options->relay, m->options->relays, m->context.trace);
+    e->ip = e->hop.found ? e->hop.ip : (am_ip){0};
+    e->helo = e->hop.found ? e->hop.helo : (am_str){0};
+    e->has_helo = e->helo.p != NULL;
+    start_client(m);
+    start_helo(m);
+    start_sender(m);
+}
+
+static void finish_spf(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    am_spf_query helo = query_helo(m), sender = query_sender(m);
+    if (!e->sender.local.p && !e->sender.domain.p)
+        e->spf_from_helo = true;
+    /* The message's questions must last for DMARC: a HELO name has half of what SPF may ask, unless
+     * it stands for MAIL FROM. */
+    am_spf_options half = m->options->spf;
+    if (!e->spf_from_helo)
+        half.max_questions = (half.max_questions ? half.max_questions : 64) / 2;
+    if (e->has_helo || e->spf_from_helo)
+        e->helo_spf = am_spf_check(&m->context, &half, &helo);
+    e->spf = e->spf_from_helo ? e->helo_spf : am_spf_check(&m->context, &m->options->spf, &sender);
+    e->has_spf = true;
+}
+
+static void finish_helo(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    am_helo_query q = {.name = e->helo,
+        .ip = e->ip,
+        .iprev = e->has_iprev ? &e->iprev : NULL,
+        .own = m->options->own,
+        .owns = m->options->owns,
+        .local = am_client_is_local(m->options, &e->ip)};
+    if (!m->options->check_helo || !e->has_helo)
+        return;
+    e->helo_check = am_helo_check(&m->context, &q);
+    e->has_helo_check = true;
+}
+
+static void finish_login(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    const am_login *l = &m->facts.login;
+    e->tls = am_tls_check(m->arena, &m->facts.tls);
+    e->has_tls = m->facts.has_tls && m->options->check_tls;
+    am_smtpauth_query q = {.user = l->user,
+        .mechanism = l->mechanism,
+        .author = l->author,
+        .parameter = m->facts.auth_parameter,
+        .trusted = m->options->trust_auth_parameter,
+        .tls = e->tls.result == AM_PASS};
+    e->auth = am_smtpauth_check(m->arena, &q);
+    e->has_auth = l->user.n > 0;
+    if (!m->options->login_map || !e->has_auth)
+        return;
+    am_authalign_query align = {
+        .user = e->auth.user, .sender = &e->sender, .header = m->eoh ? &m->header : NULL};
+    e->align = am_authalign_check(m->arena, m->options->login_map, &align);
+    e->has_align = true;
+}
+
+/* RFC 4406 4, 4407: the historic way, and never anything for DMARC. */
+static void finish_sender_id(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    e->pra = am_pra_find(m->arena, &m->header);
+    e->submitter = am_submitter_check(m->arena, m->facts.submitter, &e->pra);
+    am_trace_notef(m->context.trace, "pra", "4407 2", AM_STR("PRA"), "%s%.*s@%.*s%s",
+        e->pra.found ? "" : "none: ", AM_ARG(e->pra.mailbox.local), AM_ARG(e->pra.mailbox.domain),
+        e->pra.reason);
+    if (e->submitter.status != AM_SUBMITTER_NONE)
+        am_trace_notef(m->context.trace, "pra", "4405 4.2", m->facts.submitter, "%s",
+            e->submitter.status == AM_SUBMITTER_MATCH ? "it is the PRA" : e->submitter.reason);
+    if (!m->options->sender_id || !e->pra.found || !e->ip.family)
+        return;
+    am_spf_query q = query_helo(m);
+    q.domain = e->pra.mailbox.domain;
+    q.local = e->pra.mailbox.local;
+    q.scope = AM_SPF_SCOPE_PRA;
+    e->sender_id = am_spf_check(&m->context, &m->options->spf, &q);
+    e->has_sender_id = true;
+}
+
+void am_client_finish(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    if (e->ip.family) {
+        e->iprev = am_iprev_check(&m->context, &e->ip);
+        e->has_iprev = true;
+        finish_spf(m);
+    } else if (e->hop.relayed) {
+        e->spf = (am_spf_verdict){.result = AM_NONE,
+            .domain = e->sender.domain,
+            .reason = am_str_format(m->arena, "behind a trusted relay: %s", e->hop.reason)};
+        e->has_spf = true;
+    }
+    if (m->recorded)
+        return;
+    finish_helo(m);
+    finish_login(m);
+    if (!m->eoh || m->header.failed)
+        return;
+    finish_sender_id(m);
+    if (m->options->check_trail) {
+        am_str author = e->author.status == AM_AUTHOR_ONE ? e->author.mailbox.domain : (am_str){0};
+        e->trail = am_trail_check(&m->context, &m->header, author);
+        e->has_trail = true;
+    }
+}
