@@ -63,7 +63,7 @@ static int standard_stream(const char *path)
     return strcmp(path, "/dev/stderr") == 0 ? STDERR_FILENO : -1;
 }
 
-/* A file under another name would be written to as root: /etc/passwd, say. */
+/* Whoever may write to the folder could have us, as root, append to any file under another name. */
 static bool check_kind(const struct stat *st, const char *path, am_error *why)
 {
     const char *wrong = S_ISLNK(st->st_mode)                       ? "a symbolic link"

@@ -466,7 +466,7 @@ static void refused(void **state)
     int fd = open(in_folder("real"), O_CREAT | O_WRONLY, 0600);
     close(fd);
     assert_int_equal(link(in_folder("real"), in_folder("second")), 0);
-    assert_int_equal(symlink("/etc/passwd", in_folder("symbolic")), 0);
+    assert_int_equal(symlink("/dev/null", in_folder("symbolic")), 0);
     static const struct {
         const char *name, *why;
     } cases[] = {{"symbolic", "symbolic link"}, {"second", "several names"}, {".", "directory"},
@@ -529,7 +529,7 @@ static void pipe_full(void **state)
     for (int i = 0; i < 1000; i++)
         put(d, line);
     assert_true(clock_ms() - from < 2000);
-    am_declog_stats n;
+    am_declog_stats n = {0, 0};
     for (int64_t end = clock_ms() + 5000; clock_ms() < end; poll(NULL, 0, 5)) {
         n = am_declog_count(d);
         if (n.lost + n.written == 1000)
