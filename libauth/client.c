@@ -23,15 +23,16 @@ bool am_client_is_local(const am_options *o, const am_ip *ip)
     return in_any(ip, o->local, o->locals);
 }
 
-static bool is_relay(const am_message *m, const am_ip *ip)
+bool am_client_is_relay(const am_options *o, const am_ip *ip)
 {
-    return in_any(ip, m->options->relay, m->options->relays);
+    return in_any(ip, o->relay, o->relays);
 }
 
 /* Questions are worth asking early where the client is known already, and is not a relay. */
 static bool may_start(const am_message *m)
 {
-    return !m->options->no_prefetch && m->evidence.ip.family && !is_relay(m, &m->evidence.ip);
+    return !m->options->no_prefetch && m->evidence.ip.family &&
+           !am_client_is_relay(m->options, &m->evidence.ip);
 }
 
 static am_spf_query query_helo(const am_message *m)
@@ -116,7 +117,8 @@ void am_message_login(am_message *m, const am_login *login)
 {
     m->facts.login = (am_login){am_str_copy(m->arena, login->user),
         am_str_copy(m->arena, login->mechanism), am_str_copy(m->arena, login->author)};
-    m->evidence.auth_user = m->facts.login.user;
+    if (am_smtpauth_is_login(login->user, login->mechanism))
+        m->evidence.auth_user = m->facts.login.user;
 }
 
 void am_message_tls(am_message *m, const am_tls_query *tls)
@@ -131,7 +133,7 @@ void am_message_tls(am_message *m, const am_tls_query *tls)
 void am_client_eoh(am_message *m)
 {
     am_evidence *e = &m->evidence;
-    if (!is_relay(m, &e->ip))
+    if (!am_client_is_relay(m->options, &e->ip))
         return;
     e->relay = e->ip;
     e->hop =
@@ -144,21 +146,35 @@ void am_client_eoh(am_message *m)
     start_sender(m);
 }
 
-static void finish_spf(am_message *m)
+/* Nobody is judged in the place of a client that the relay does not name. */
+static am_spf_verdict unknown_client(am_message *m, am_str domain)
+{
+    return (am_spf_verdict){.result = AM_NONE,
+        .domain = domain,
+        .reason = am_str_format(m->arena, "behind a trusted relay: %s", m->evidence.hop.reason)};
+}
+
+void am_client_finish_sender(am_message *m)
 {
     am_evidence *e = &m->evidence;
-    am_spf_query helo = query_helo(m), sender = query_sender(m);
     if (!e->sender.local.p && !e->sender.domain.p)
         e->spf_from_helo = true;
-    /* The message's questions must last for DMARC: a HELO name has half of what SPF may ask, unless
-     * it stands for MAIL FROM. */
-    am_spf_options half = m->options->spf;
-    if (!e->spf_from_helo)
-        half.max_questions = (half.max_questions ? half.max_questions : 64) / 2;
-    if (e->has_helo || e->spf_from_helo)
-        e->helo_spf = am_spf_check(&m->context, &half, &helo);
-    e->spf = e->spf_from_helo ? e->helo_spf : am_spf_check(&m->context, &m->options->spf, &sender);
-    e->has_spf = true;
+    am_spf_query q = query_sender(m);
+    e->has_spf = e->ip.family || e->hop.relayed;
+    if (e->ip.family)
+        e->spf = am_spf_check(&m->context, &m->options->spf, &q);
+    else if (e->hop.relayed)
+        e->spf = unknown_client(m, q.domain);
+    if (e->spf_from_helo)
+        e->helo_spf = e->spf;
+}
+
+static void finish_helo_spf(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    am_spf_query q = query_helo(m);
+    if (e->ip.family && e->has_helo && !e->spf_from_helo)
+        e->helo_spf = am_spf_check(&m->context, &m->options->spf, &q);
 }
 
 static void finish_helo(am_message *m)
@@ -220,29 +236,32 @@ static void finish_sender_id(am_message *m)
     e->has_sender_id = true;
 }
 
+/* The table of hops is there for whoever wants it explained; the verdict where it is switched on.
+ */
+static void finish_trail(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    if (!m->options->check_trail && !m->options->explain)
+        return;
+    am_str author = e->author.status == AM_AUTHOR_ONE ? e->author.mailbox.domain : (am_str){0};
+    e->trail = am_trail_check(&m->context, &m->header, author);
+    e->has_trail = m->options->check_trail;
+}
+
 void am_client_finish(am_message *m)
 {
     am_evidence *e = &m->evidence;
     if (e->ip.family) {
         e->iprev = am_iprev_check(&m->context, &e->ip);
         e->has_iprev = true;
-        finish_spf(m);
-    } else if (e->hop.relayed) {
-        e->spf = (am_spf_verdict){.result = AM_NONE,
-            .domain = e->sender.domain,
-            .reason = am_str_format(m->arena, "behind a trusted relay: %s", e->hop.reason)};
-        e->has_spf = true;
     }
+    finish_helo_spf(m);
     if (m->recorded)
         return;
     finish_helo(m);
     finish_login(m);
-    if (!m->eoh || m->header.failed)
-        return;
-    finish_sender_id(m);
-    if (m->options->check_trail) {
-        am_str author = e->author.status == AM_AUTHOR_ONE ? e->author.mailbox.domain : (am_str){0};
-        e->trail = am_trail_check(&m->context, &m->header, author);
-        e->has_trail = true;
+    if (m->eoh) {
+        finish_sender_id(m);
+        finish_trail(m);
     }
 }

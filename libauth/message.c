@@ -2,9 +2,10 @@
  * message: the way of one message through the methods.
  *
  * For: whoever has a message (the milter, the tools). Facts are noted as they
- * arrive and the DNS is asked for what they will need; am_message_finish joins
- * everything, in the order in which one method needs another: the client (client.c: iprev, SPF and
- * the like), DKIM, DMARC; then ARC, whose many keys may use up what is left of time and questions;
+ * arrive and the DNS is asked for what they will need; am_message_finish joins everything. What
+ * DMARC needs comes first (SPF of MAIL FROM, DKIM, DMARC), so that nothing that a stranger has a
+ * name server for can use up the time and the questions before it: a slow HELO name must not make a
+ * spoofed author a temperror. Then the rest of the client (client.c), and ARC with its many keys;
  * then whether trusted sealers override DMARC. Waits: am_message_finish alone. Memory: one arena,
  * let go with the message. Callers: one thread at a time.
  */
@@ -19,6 +20,8 @@ enum {
     MAX_FIELDS = 10000,
     MAX_HEADER = 8 << 20,
     MAX_EARLY_KEYS = 20,
+    SIGNATURES = 10,     /* what am_dkim_options.max_signatures 0 means */
+    DMARC_QUESTIONS = 9, /* RFC 9989 4.10: eight of the author's walk; and does the domain exist? */
 };
 
 am_message *am_message_new(am_dns *dns, const am_options *o)
@@ -40,6 +43,7 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
         .max_octets = o->max_header_octets ? o->max_header_octets : MAX_HEADER};
     m->evidence.trace = m->context.trace;
     m->evidence.now = m->context.now;
+    m->evidence.author = (am_author){.status = AM_AUTHOR_BAD, .reason = "no header"};
     if (!m->context.dns) {
         am_message_free(m);
         return NULL;
@@ -214,12 +218,30 @@ static void finish_trust(am_message *m)
         e->trust.overridden ? "dmarc=fail is overridden" : "no: ", e->trust.reason);
 }
 
+/* MAIL FROM's domain may be slow, and have many questions: what DMARC asks of the author's is under
+ * way meanwhile, and the questions of those who come later are kept. */
+static void finish_aligned(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    unsigned signatures = m->options->dkim.max_signatures;
+    if (m->options->no_prefetch && e->author.status == AM_AUTHOR_ONE)
+        am_dmarc_start(&m->context, &m->options->dmarc, e->author.mailbox.domain);
+    am_dns_keep(m->context.dns, (signatures ? signatures : SIGNATURES) + DMARC_QUESTIONS);
+    am_client_finish_sender(m);
+    am_dns_keep(m->context.dns, DMARC_QUESTIONS);
+    finish_dkim(m);
+    am_dns_keep(m->context.dns, 0);
+    finish_dmarc(m);
+}
+
 const am_evidence *am_message_finish(am_message *m)
 {
+    if (m->eoh)
+        finish_aligned(m);
+    else
+        am_client_finish_sender(m);
     am_client_finish(m);
     if (m->eoh) {
-        finish_dkim(m);
-        finish_dmarc(m);
         finish_arc(m);
         finish_trust(m);
     }

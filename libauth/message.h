@@ -32,8 +32,9 @@ typedef struct am_options {
     int64_t now;               /* 0: the clock */
 } am_options;
 
-/* Is the address in one of our own networks? */
+/* Is the address in one of our own networks? Is it a trusted relay's? Family 0 is neither. */
 bool am_client_is_local(const am_options *o, const am_ip *ip);
+bool am_client_is_relay(const am_options *o, const am_ip *ip);
 
 typedef struct am_message am_message;
 

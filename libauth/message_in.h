@@ -35,7 +35,11 @@ struct am_message {
  */
 void am_client_eoh(am_message *m);
 
-/* iprev, SPF, HELO, login, TLS; and, where there is a header, PRA and the trail. Waits. */
+/* SPF of what DMARC needs: MAIL FROM, or the HELO name where that is null. Waits. */
+void am_client_finish_sender(am_message *m);
+
+/* The rest: iprev, SPF of the HELO name, HELO, login, TLS; and, where there is a header, PRA and
+ * the trail. Waits. */
 void am_client_finish(am_message *m);
 
 #endif

@@ -46,15 +46,18 @@ static sfsistat go_on(const am_session *s, unsigned long no_answer)
     return am_session_terms(s)->steps & no_answer ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
-/* Only these macros are looked at; the MTA need not send others. */
+/* Only these macros are looked at; the MTA need not send others. j, which every MTA has, makes it
+ * send a list with each MAIL: without one libmilter keeps that of the message before, login and
+ * all.
+ */
 static void ask_for_macros(SMFICTX *ctx)
 {
     static const struct {
         int where;
         const char *macros;
     } want[] = {{SMFIM_CONNECT, ""}, {SMFIM_HELO, TLS_MACROS},
-        {SMFIM_ENVFROM, "{auth_authen} {auth_type} {auth_author} " TLS_MACROS}, {SMFIM_ENVRCPT, ""},
-        {SMFIM_DATA, ""}, {SMFIM_EOH, "i"}, {SMFIM_EOM, "i"}};
+        {SMFIM_ENVFROM, "j {auth_authen} {auth_type} {auth_author} " TLS_MACROS},
+        {SMFIM_ENVRCPT, ""}, {SMFIM_DATA, ""}, {SMFIM_EOH, "i"}, {SMFIM_EOM, "i"}};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++)
         (void)smfi_setsymlist(ctx, want[i].where, (char *)(uintptr_t)want[i].macros);
 }

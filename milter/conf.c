@@ -11,6 +11,7 @@
  */
 #include "milter/conf.h"
 #include "milter/option.h"
+#include "milter/sealers.h"
 
 #include <confuse.h>
 #include <errno.h>
@@ -208,37 +209,13 @@ static void load_psl(am_conf *c)
     say(NULL, all.text);
 }
 
-/* The list of the file's, or the system's, for what must not be a public suffix; NULL: there is
- * none, and single labels alone are refused. */
-static am_psl *borrow_psl(const am_conf *c)
-{
-    bool wanted = false;
-    for (unsigned i = 0; i < c->arc.trusted_sealers.n; i++)
-        wanted = wanted || c->arc.trusted_sealers.item[i][0] == '.';
-    if (c->dmarc.psl || !wanted)
-        return c->dmarc.psl;
-    return am_psl_load(*c->dmarc.psl_file ? c->dmarc.psl_file : NULL, NULL);
-}
-
-/* Lists are read once, when everything else is known. */
 static void load_sealers(am_conf *c)
 {
     am_error e, all;
-    const am_conf_list *l = &c->arc.trusted_sealers;
-    if (now->failed)
+    if (now->failed || am_sealers_load(c, &e))
         return;
-    am_psl *psl = borrow_psl(c);
-    am_trust_entry *entry = am_arena_array(c->arena, l->n + 1, sizeof *entry);
-    now->failed = entry == NULL;
-    for (unsigned i = 0; i < l->n && !now->failed; i++) {
-        if (am_trust_entry_parse(c->arena, psl, am_str_of(l->item[i]), &entry[i], &e))
-            continue;
-        am_error_set(&all, "arc.trusted-sealers: \"%s\": %s", l->item[i], e.text);
-        say(NULL, all.text);
-    }
-    c->arc.sealers = (am_trust_list){entry, l->n};
-    if (psl != c->dmarc.psl)
-        am_psl_free(psl);
+    am_error_set(&all, "arc.trusted-sealers: %s", e.text);
+    say(NULL, all.text);
 }
 
 static void load_login_map(am_conf *c)

@@ -74,8 +74,8 @@ typedef struct am_conf {
         bool body_length_policy;
     } dkim;
     struct {
-        am_conf_list trusted_sealers; /* normalised; a "." in front: and all below */
-        am_trust_list sealers;        /* the same, as libauth wants it */
+        am_conf_list trusted_sealers; /* normalised; a "." in front: and all below; file:/PATH */
+        am_trust_list sealers;        /* the same, files read, as libauth wants it */
     } arc;
     struct {
         bool enforce, use_psl;

@@ -42,11 +42,13 @@ static bool parse_listed_file(am_arena *a, const am_option *o, const char *text,
     return *text == '/' && parse_text(a, o, text, to);
 }
 
-/* As am_trust_entry_parse reads it, but that a public suffix list is asked later (conf.c). */
+/* As am_trust_entry_parse reads it, but that a public suffix list is asked later (conf.c), as is a
+ * file. */
 static bool parse_sealer(am_arena *a, const am_option *o, const char *text, void *to)
 {
-    (void)o;
     am_trust_entry entry;
+    if (am_str_istarts(am_str_of(text), "file:/"))
+        return parse_text(a, o, text, to);
     if (!am_trust_entry_parse(a, NULL, am_str_of(text), &entry, NULL))
         return false;
     am_str name = am_str_format(a, "%s%.*s", entry.below ? "." : "", AM_ARG(entry.domain));
@@ -267,7 +269,8 @@ const am_option am_option_table[] = {
     {"dkim", "max-rsa-bits", "4096", NUMBER(dkim.max_rsa_bits, 1024, 16384)},
     {"dkim", "clock-drift", "300", NUMBER(dkim.clock_drift, 0, 86400)},
     {"arc", "trusted-sealers", "{}", LIST(arc.trusted_sealers, parse_sealer),
-        .right = "domains such as example.org, or .example.org for it and all below it"},
+        .right =
+            "domains such as example.org, .example.org for it and all below it, or file:/PATH"},
     {"dmarc", "enforce", "no", BOOL(dmarc.enforce, yes_no)},
     {"dmarc", "org-domain", "tree-walk", BOOL(dmarc.use_psl, org_domain)},
     {"dmarc", "psl", "", TEXT(dmarc.psl_file, parse_file), .right = "a path that starts with /"},

@@ -108,13 +108,13 @@ static am_dmarc_policy enforced(const am_conf *c, const am_evidence *e)
 }
 
 /* Clients that DMARC is not about: our own users and machines (their mail is submitted, not
- * received). Behind a trusted relay neither its address nor what it recorded makes a stranger one
- * of them. NULL: none of them. */
+ * received). Behind a trusted relay neither its address, nor its login, nor what it recorded makes
+ * a stranger one of them. NULL: none of them. */
 static const char *exempt(const am_conf *c, const am_evidence *e)
 {
     static const char *const word[] = {
         NULL, "authenticated client", "local client", "local submission"};
-    if (e->hop.relayed && !e->auth_user.n)
+    if (e->hop.relayed)
         return NULL;
     return word[am_conf_class(c, &c->exempt, &e->ip, e->auth_user.n > 0)];
 }

@@ -9,6 +9,7 @@
  */
 #include "milter/record_in.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -248,6 +249,13 @@ am_dns *am_record_dns(const am_record *r, am_error *why)
 {
     return am_dns_recorded(
         r->lookup, r->lookups, r->full ? "too many look-ups" : "not recorded", why);
+}
+
+void am_record_unbound(am_options *o)
+{
+    o->dns.questions = UINT_MAX / 4;
+    o->no_prefetch = true; /* nothing to warm */
+    o->relays = 0;         /* the hop was found then */
 }
 
 void am_record_feed(const am_record *r, am_message *m)

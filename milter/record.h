@@ -50,6 +50,9 @@ const char *am_record_time(char text[static AM_RECORD_TIME]);
 /* A DNS that answers what it answered then. NULL: `why`. */
 am_dns *am_record_dns(const am_record *r, am_error *why);
 
+/* What the answers already know of bounds is not counted again: for options of am_message_new. */
+void am_record_unbound(am_options *o);
+
 /* Gives the message what was recorded: envelope, author, verdicts of DKIM and ARC. */
 void am_record_feed(const am_record *r, am_message *m);
 

@@ -380,7 +380,7 @@ static void read_record(reader *r, const json_t *o, am_record *out)
         read_options(r, o, out);
         read_lookups(r, o, out);
     }
-    out->options.no_prefetch = true; /* nothing to warm */
+    am_record_unbound(&out->options);
     out->options.now = out->evidence ? out->evidence->now : 0;
 }
 

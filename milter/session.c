@@ -23,9 +23,10 @@ struct am_session {
     am_declog *declog; /* NULL: none is kept */
     am_terms terms;
     am_ip client;
-    char *helo;            /* NULL: none yet */
-    bool greeted, skipped; /* skipped: this message is not judged (configuration: skip) */
-    am_message *message;   /* NULL: none yet, or no memory */
+    char *helo;          /* NULL: none yet */
+    bool sent;           /* the message has a sender */
+    bool skipped;        /* this message is not judged (configuration: skip) */
+    am_message *message; /* NULL: none yet, or no memory */
     unsigned recipients;
     size_t results_seen; /* Authentication-Results fields of this message */
     am_outcome outcome;
@@ -62,6 +63,7 @@ void am_session_reset(am_session *s)
 {
     am_message_free(s->message);
     s->message = NULL;
+    s->sent = false;
     s->results_seen = 0;
     s->recipients = 0;
 }
@@ -92,20 +94,33 @@ void am_session_client(am_session *s, const struct sockaddr *sa)
 
 void am_session_helo(am_session *s, const char *name)
 {
+    if (s->helo || s->sent) /* a second HELO, as after STARTTLS, replaces the first */
+        am_session_reset(s);
     free(s->helo);
     s->helo = strdup(name);
-    am_session_reset(s); /* a second HELO, as after STARTTLS, replaces the first */
-    if (s->helo)
+    if (!s->helo)
+        am_session_reset(s);
+    else if (s->message)
+        am_message_helo(s->message, am_str_of(s->helo));
+    else
         begin(s);
+}
+
+/* Behind a trusted relay there are strangers, whatever class it is of itself. */
+static bool is_skipped(const am_session *s, const am_login *login)
+{
+    bool authenticated = am_smtpauth_is_login(login->user, login->mechanism);
+    return !am_client_is_relay(s->options, &s->client) &&
+           am_conf_class(s->conf, &s->conf->skip, &s->client, authenticated) != AM_CLASS_NONE;
 }
 
 void am_session_sender(am_session *s, const am_mail *mail)
 {
-    bool login = mail->login.user.n > 0;
-    s->skipped = am_conf_class(s->conf, &s->conf->skip, &s->client, login) != AM_CLASS_NONE;
+    s->skipped = is_skipped(s, &mail->login);
     begin(s);
     if (!s->message)
         return;
+    s->sent = true;
     am_message_sender(s->message, am_str_of(mail->argument[0]));
     for (char **p = mail->argument + 1; *p; p++)
         am_message_parameter(s->message, am_str_of(*p));
@@ -203,14 +218,16 @@ static const am_evidence *judge(am_session *s, am_outcome *o)
     return e;
 }
 
-/* RFC 8601 5: our name comes off, but for what a relay of ours wrote, where that is wanted. */
+/* RFC 8601 5: our name comes off, but for what a relay of ours wrote, where that is wanted: what
+ * stands above the field in which it says from whom it took the message. */
 static void strip(am_session *s, const am_evidence *e, am_outcome *o)
 {
     static const am_header nothing;
-    bool keep = s->conf->authres.keep_relayed && e && e->hop.relayed;
+    bool keep = s->conf->authres.keep_relayed && e && e->hop.found;
     o->strip = am_strip_begin(s->message ? am_message_arena(s->message) : NULL,
-        s->message && !keep ? am_message_header(s->message) : &nothing,
-        am_str_of(s->conf->authserv_id), keep ? 0 : s->results_seen);
+        s->message ? am_message_header(s->message) : &nothing, am_str_of(s->conf->authserv_id),
+        s->results_seen);
+    o->strip.spared = keep ? e->hop.field : 0;
 }
 
 am_outcome *am_session_finish(am_session *s, const char *id)

@@ -32,7 +32,7 @@ bool am_strip_next(am_strip *s)
         s->number--;
         return true;
     }
-    while (s->above > 0) {
+    while (s->above > s->spared) {
         const am_field *f = &s->header->field[--s->above];
         if (!am_strip_is_results(f->name))
             continue;

@@ -12,6 +12,7 @@ typedef struct am_strip {
     am_str id;               /* our authserv-id */
     size_t kept;             /* how many such fields header holds */
     size_t above;            /* fields of header that were not looked at yet */
+    size_t spared;           /* so many fields on top of header stay whatever they say; 0 */
     size_t number;           /* of the field to delete, counted per name from 1 */
 } am_strip;
 

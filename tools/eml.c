@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "libauth/base/lex.h"
+#include "libauth/mail/address.h"
 
 /* Reads lines; `crlf` says which line ends count. */
 typedef struct lines {
@@ -58,6 +59,17 @@ static bool is_field(am_str line)
     while (i < line.n && am_is(line.p[i], AM_WSP))
         i++;
     return i < line.n && line.p[i] == ':';
+}
+
+/* A line that is no field, and that some reader takes for From all the same: kept as a field, so
+ * that DMARC sees it. Every other such line ends the header, as with an MTA. */
+static bool is_alike(const lines *l)
+{
+    size_t len;
+    am_str line = line_peek(l, &len);
+    size_t colon = am_str_find(line, ':');
+    bool folded = len < l->rest.n && am_is(l->rest.p[len], AM_WSP);
+    return (colon < line.n || folded) && am_author_alike(am_str_cut(line, 0, colon));
 }
 
 static bool is_mbox_line(am_str line)
@@ -114,7 +126,7 @@ int am_eml_parse(am_arena *a, am_str octets, am_eml *out, am_error *e)
     *out = (am_eml){.header = {.arena = a}};
     if (is_mbox_line(line_peek(&l, &len)))
         line_skip(&l, len);
-    while (l.rest.n && !out->header.failed && is_field(line_peek(&l, &len)))
+    while (l.rest.n && !out->header.failed && (is_field(line_peek(&l, &len)) || is_alike(&l)))
         take_field(a, &l, &out->header);
     bool header_ends = l.rest.n && line_peek(&l, &len).n == 0;
     if (out->header.n == 0 && !out->header.failed && !header_ends) {

@@ -25,8 +25,8 @@ enum { HELP_SHOWN = -1, MAX_CONFIGS = 2 };
 /* One configuration, and what is needed to judge by it. */
 typedef struct column {
     am_judge judge;
-    am_options options;
-    am_dns *dns; /* the configuration's own; NULL: not needed yet */
+    am_options options, again; /* again: for records */
+    am_dns *dns;               /* the configuration's own; NULL: not needed yet */
 } column;
 
 typedef struct request {
@@ -78,9 +78,9 @@ static bool judge(request *q, column *c, const item *t, am_reported *out)
     am_dns *dns = dns_for(q, c, t->recorded);
     if (!dns)
         return false;
-    c->options.now = t->now;
-    c->options.relays = t->kept->record ? 0 : c->judge.conf->trusted_relays.n;
-    out->message = am_message_new(dns, &c->options);
+    am_options *o = t->kept->record ? &c->again : &c->options;
+    o->now = t->now;
+    out->message = am_message_new(dns, o);
     if (!out->message)
         return false;
     feed(out->message, t->kept, t->eml, &t->envelope);
@@ -303,8 +303,11 @@ static int load(request *q)
     for (size_t i = 0; i < q->columns && status == EX_OK; i++) {
         status = am_judge_load(
             &am_tool_replay, q->configs.n ? q->configs.item[i] : NULL, &q->column[i].judge);
-        if (status == EX_OK)
-            am_conf_options(q->column[i].judge.conf, &q->column[i].options);
+        if (status != EX_OK)
+            break;
+        am_conf_options(q->column[i].judge.conf, &q->column[i].options);
+        q->column[i].again = q->column[i].options;
+        am_record_unbound(&q->column[i].again);
     }
     return status;
 }

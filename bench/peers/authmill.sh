@@ -5,6 +5,7 @@ start() {
 	socket = "$s"
 	authserv-id = "mx.receiver.example"
 	receiver = "mx.receiver.example"
+	log { to = stderr }
 	dns { nameservers = {"$DNS@53"} }
 	${MORE:-}
 	CONF

@@ -203,14 +203,17 @@ static void judge_structure(am_arc_chain *c)
 
 bool am_arc_collect(am_arena *a, const am_header *h, unsigned max_sets, am_arc_chain *out)
 {
-    *out = (am_arc_chain){.set = am_arena_array(a, AM_ARC_MAX, sizeof *out->set)};
-    if (!out->set)
-        return false;
+    *out = (am_arc_chain){0};
     /* Behind the first fault nothing can make the chain right again: three fields a set at most. */
     for (size_t i = 0; i < h->n && !out->fault; i++) {
         am_arc_kind kind = kind_of(h->field[i].name);
-        if (kind < AM_ARC_KINDS)
-            keep_field(a, out, kind, h, i);
+        if (kind == AM_ARC_KINDS)
+            continue;
+        if (!out->set) /* most messages have none, and fifty take 30 KB */
+            out->set = am_arena_array(a, AM_ARC_MAX, sizeof *out->set);
+        if (!out->set)
+            return false;
+        keep_field(a, out, kind, h, i);
     }
     if (out->n > max_sets)
         fault(out, "more sets than the limit", 0);

@@ -20,7 +20,7 @@ typedef struct am_arc_fields {
 } am_arc_fields;
 
 typedef struct am_arc_chain {
-    am_arc_fields *set; /* set[0] is instance 1; AM_ARC_MAX of them */
+    am_arc_fields *set; /* set[0] is instance 1; AM_ARC_MAX of them; NULL: no ARC field */
     unsigned n;         /* the highest instance seen; 0: no ARC field at all */
     const char *fault;  /* NULL: the structure is right (5.2 steps 1 to 3); else a constant */
     unsigned at;        /* the instance of the fault, or 0 */

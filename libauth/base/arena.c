@@ -5,6 +5,8 @@
  * a piece larger than a block gets a block of its own. Nothing is freed alone.
  * Waits: never. Memory: owned by whoever called am_arena_new. Callers: anyone;
  * an arena belongs to one thread at a time.
+ *
+ * Built with AddressSanitizer, a gap that nobody may touch follows each piece.
  */
 #include "libauth/base/arena.h"
 
@@ -12,7 +14,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 4096, ALIGN = 16 };
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define GUARDED 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define GUARDED 1
+#endif
+
+#ifdef GUARDED
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define GUARDED 0
+#endif
+
+enum { BLOCK = 4096, ALIGN = 16, GAP = GUARDED * ALIGN };
 
 typedef struct block {
     struct block *next;
@@ -42,6 +60,7 @@ static block *new_block(am_arena *a, size_t size)
     b->size = size;
     b->used = 0;
     b->next = NULL;
+    ASAN_POISON_MEMORY_REGION(b->data, size);
     if (!a->first) {
         a->first = a->current = b;
     } else {
@@ -57,11 +76,12 @@ void *am_arena_alloc(am_arena *a, size_t n)
 {
     if (n == 0)
         n = 1;
-    if (n > SIZE_MAX - BLOCK || (a->cap && n > a->cap - a->used)) {
+    if (n > SIZE_MAX - 2 * BLOCK || (a->cap && n > a->cap - a->used)) {
         a->failed = true;
         return NULL;
     }
     size_t need = (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    need += GAP;
     block *b = a->current;
     if (!b || need > b->size - b->used)
         b = new_block(a, need > BLOCK / 2 ? need : BLOCK);
@@ -70,6 +90,7 @@ void *am_arena_alloc(am_arena *a, size_t n)
         return NULL;
     }
     void *p = b->data + b->used;
+    ASAN_UNPOISON_MEMORY_REGION(p, n);
     b->used += need;
     a->used += n;
     return memset(p, 0, n);
@@ -111,6 +132,7 @@ void am_arena_reset(am_arena *a)
             keep = b;
             keep->next = NULL;
             keep->used = 0;
+            ASAN_POISON_MEMORY_REGION(keep->data, keep->size);
         } else {
             free(b);
         }

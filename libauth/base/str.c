@@ -113,13 +113,16 @@ am_str am_str_lower(am_arena *a, am_str s)
 
 am_str am_str_format(am_arena *a, const char *fmt, ...)
 {
+    char small[256]; /* most texts fit, and are formatted once */
     va_list ap, again;
     va_start(ap, fmt);
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int n = vsnprintf(small, sizeof small, fmt, ap);
     va_end(ap);
     char *p = n < 0 ? NULL : am_arena_alloc(a, (size_t)n + 1);
-    if (p)
+    if (p && (size_t)n < sizeof small)
+        memcpy(p, small, (size_t)n);
+    else if (p)
         vsnprintf(p, (size_t)n + 1, fmt, again);
     va_end(again);
     return p ? (am_str){p, (size_t)n} : (am_str){NULL, 0};

@@ -8,6 +8,7 @@
  */
 #include "libauth/dkim/engine.h"
 #include "libauth/base/domain.h"
+#include "libauth/dkim/coverage.h"
 
 enum {
     SIGNATURES = 10,
@@ -97,6 +98,11 @@ void am_dkim_judge_good(am_dkim_job *job, am_dkim_item *i, uint64_t octets)
     const am_signature *s = &i->sig;
     am_fault pass = *am_sigfault_get(AM_SIG_GOOD);
     bool unsigned_octets = octets > s->length;
+    am_str open = am_dkim_uncovered(job->c.arena, job->header, s->names);
+    if (!open.p) {
+        am_dkim_judge(job, i, AM_SIG_NO_MEMORY, none);
+        return;
+    }
     if (s->key_type == AM_KEY_RSA && i->verdict.key_bits < job->options.min_rsa_bits) {
         am_dkim_judge(job, i, AM_SIG_RSA_WEAK, none);
         return;
@@ -105,11 +111,15 @@ void am_dkim_judge_good(am_dkim_job *job, am_dkim_item *i, uint64_t octets)
         am_dkim_judge(job, i, AM_SIG_UNSIGNED, none);
         return;
     }
-    if (unsigned_octets)
+    if (open.n) { /* RFC 6376 8.15: verified, and yet not all that is shown is the signer's */
+        pass = *am_sigfault_get(AM_SIG_OPEN);
+        if (unsigned_octets)
+            open = am_str_format(job->c.arena, "body, %.*s", AM_ARG(open));
+    } else if (unsigned_octets)
         pass.reason = am_sigfault_get(AM_SIG_UNSIGNED)->reason;
     else if (i->verdict.testing)
         pass.reason = "key is in test mode"; /* RFC 6376 3.6.1 t=y */
-    settle(job, i, &pass, none);
+    settle(job, i, &pass, open);
 }
 
 /* ---- Begin ---- */

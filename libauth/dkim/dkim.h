@@ -28,7 +28,9 @@ typedef struct am_dkim_verdict {
     am_str signature;   /* b= without white space */
     unsigned key_bits;  /* 0: no key was seen */
     const char *reason; /* a constant; "" for an unqualified pass */
-    am_str detail;      /* more of the reason, from outside (quote it); or absent */
+    am_str detail;      /* more of the reason, from outside (quote it); or absent. A pass with the
+                           reason "unsigned" names the header fields that stand more often than they
+                           are signed: "subject, reply-to" */
     bool testing;       /* the key says t=y */
     bool secure;        /* the key record was vouched for by the resolver */
     size_t field;       /* index of the DKIM-Signature in the header */

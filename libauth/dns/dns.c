@@ -48,6 +48,7 @@ struct am_dns_session {
     am_arena *arena;
     am_trace *trace;
     int64_t wait_left;                /* milliseconds */
+    unsigned kept;                    /* of waits_left, for later (am_dns_keep) */
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
     bool full;                        /* waits_left was asked for when there were none */
@@ -235,6 +236,12 @@ static question *ask(am_dns_session *s, const am_qkey *k)
     return q;
 }
 
+void am_dns_keep(am_dns_session *s, unsigned questions)
+{
+    unsigned half = s->waits_left / 2;
+    s->kept = questions < half ? questions : half;
+}
+
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
 {
     am_qkey k;
@@ -263,7 +270,7 @@ static am_answer *answer_to(am_dns_session *s, am_str name, am_dns_type type)
         return &s->own[NO_NAME];
     question *q = find(s, &k);
     if (!q || !q->counted) {
-        if (s->waits_left == 0) {
+        if (s->waits_left <= s->kept) {
             s->full = true;
             return &s->own[NO_MORE];
         }

@@ -97,6 +97,10 @@ typedef struct am_dns_limits {
 am_dns_session *am_dns_begin(
     am_dns *d, am_arena *arena, const am_dns_limits *limits, am_trace *trace);
 
+/* From now on so many of the questions may not be waited for: they are kept for those who come
+ * later, whatever the ones before them ask; at most half of what is left. 0: nothing is kept. */
+void am_dns_keep(am_dns_session *s, unsigned questions);
+
 /* Asks and does not wait. The name may be anything; one that cannot be asked
  * for (am_domain_askable) is NXDOMAIN without a query. Asking twice is asking once. */
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type);

@@ -70,6 +70,17 @@ static am_smtpauth_author read_author(
     return AM_SMTPAUTH_AUTHOR;
 }
 
+/* RFC 4505 1: a trace, no identity */
+static bool is_anonymous(am_str mechanism)
+{
+    return am_str_iis(am_str_trim(mechanism), "ANONYMOUS");
+}
+
+bool am_smtpauth_is_login(am_str user, am_str mechanism)
+{
+    return am_str_trim(user).n > 0 && !is_anonymous(mechanism);
+}
+
 am_smtpauth_verdict am_smtpauth_check(am_arena *a, const am_smtpauth_query *q)
 {
     static const am_smtpauth_verdict nobody = {
@@ -77,10 +88,9 @@ am_smtpauth_verdict am_smtpauth_check(am_arena *a, const am_smtpauth_query *q)
     am_smtpauth_verdict v = nobody;
     am_str mechanism, user = am_str_trim(q->user).n ? q->user : AM_STR("");
     bool ok = mechanism_name(a, q->mechanism, &mechanism);
-    bool anonymous = am_str_is(mechanism, "ANONYMOUS"); /* RFC 4505 1: a trace, no identity */
-    bool authenticated = user.n && !anonymous;
+    bool authenticated = am_smtpauth_is_login(user, q->mechanism);
     v.status = read_author(a, q, authenticated, &v.author);
-    if (anonymous)
+    if (is_anonymous(q->mechanism))
         v.reason = "anonymous";
     if (authenticated) {
         v.result = AM_PASS;

@@ -33,6 +33,9 @@ typedef struct am_smtpauth_verdict {
                            memory" (none); else "" */
 } am_smtpauth_verdict;
 
+/* Has somebody logged in? A name of white space is none, and ANONYMOUS (RFC 4505) is nobody's. */
+bool am_smtpauth_is_login(am_str user, am_str mechanism);
+
 /* Does not wait. Strings live in the arena. ANONYMOUS (RFC 4505) authenticates nobody: none.
  * Out of memory is none: an unauthenticated client. */
 am_smtpauth_verdict am_smtpauth_check(am_arena *a, const am_smtpauth_query *q);

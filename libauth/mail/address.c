@@ -353,13 +353,32 @@ static am_author author_of(const am_mailbox *list, size_t n)
 
 /* Would some reader take it for From? Blanks, controls, a byte order mark at the ends of a name are
  * no part of it for everyone. */
-static bool looks_like_from(am_str name)
+bool am_author_alike(am_str name)
 {
     while (name.n && !am_is(name.p[0], AM_VCHAR))
         name = am_str_cut(name, 1, name.n);
     while (name.n && !am_is(name.p[name.n - 1], AM_VCHAR))
         name.n--;
     return am_str_iis(name, "From");
+}
+
+/* Where CR or LF is an octet of a value, some reader has it end a line: what follows may be From.
+ */
+static size_t hidden_froms(const am_field *f)
+{
+    size_t n = 0, from = 0;
+    if (am_author_alike(f->name)) /* its own octets are judged elsewhere */
+        return 0;
+    for (size_t i = 0; i <= f->value.n; i++) {
+        if (i < f->value.n && f->value.p[i] != '\r' && f->value.p[i] != '\n')
+            continue;
+        am_str line = am_str_cut(f->value, from, i);
+        size_t colon = am_str_find(line, ':');
+        bool starts = from > 0 && colon < line.n && !am_is(line.p[0], AM_WSP);
+        n += starts && am_author_alike(am_str_cut(line, 0, colon));
+        from = i + 1;
+    }
+    return n;
 }
 
 /* Postfix shows a milter some 60,000 octets of a field and delivers it whole: behind those may
@@ -371,7 +390,7 @@ static const char *no_one_from(const am_header *h)
 {
     size_t alike = 0;
     for (size_t i = 0; i < h->n; i++)
-        alike += looks_like_from(h->field[i].name);
+        alike += am_author_alike(h->field[i].name) + hidden_froms(&h->field[i]);
     if (h->failed) /* another From may stand in what was not kept */
         return "header not kept whole";
     if (alike > 1)

@@ -28,6 +28,9 @@ typedef struct am_author {
  * BAD: it may hold another From. Out of memory is BAD. */
 am_author am_author_parse(am_arena *a, const am_header *h);
 
+/* Would some reader take a field of that name for From, right or wrong? */
+bool am_author_alike(am_str name);
+
 /* All mailboxes of one address-list value, strictly (for Sender, Resent-*,
  * and as the core of am_author_parse). False: the syntax leaves doubt; `reason`
  * is a constant ("unclosed quoted string"). Groups yield their members, and may

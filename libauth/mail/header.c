@@ -45,12 +45,38 @@ static void keep(am_header *h, am_field *f, am_str raw, size_t colon)
     h->n++;
 }
 
+static size_t line_feeds(am_str s)
+{
+    size_t n = 0, at;
+    while ((at = am_str_find(s, '\n')) < s.n) {
+        n++;
+        s = am_str_cut(s, at + 1, s.n);
+    }
+    return n;
+}
+
+/* LF becomes CR LF where it folds. Returns the end; there is room for a CR before every LF. */
+static char *copy_folds(char *o, am_str s)
+{
+    size_t from = 0, at = 0;
+    while ((at += am_str_find(am_str_cut(s, at, s.n), '\n')) < s.n) {
+        bool fold = at + 1 < s.n && am_is(s.p[at + 1], AM_WSP);
+        if (fold && (at == 0 || s.p[at - 1] != '\r')) {
+            memcpy(o, s.p + from, at - from);
+            o += at - from;
+            *o++ = '\r';
+            from = at;
+        }
+        at++;
+    }
+    if (s.n > from)
+        memcpy(o, s.p + from, s.n - from);
+    return o + (s.n - from);
+}
+
 void am_header_add(am_header *h, am_str name, am_str value)
 {
-    size_t folds = 0;
-    for (size_t i = 0; i < value.n; i++)
-        folds += value.p[i] == '\n';
-    size_t n = name.n + 1 + value.n + folds;
+    size_t n = name.n + 1 + value.n + line_feeds(value);
     am_field *f = grow(h, n);
     char *raw = f ? am_arena_alloc(h->arena, n) : NULL;
     if (!raw) {
@@ -62,12 +88,7 @@ void am_header_add(am_header *h, am_str name, am_str value)
         memcpy(o, name.p, name.n);
     o += name.n;
     *o++ = ':';
-    for (size_t i = 0; i < value.n; i++) {
-        bool fold = value.p[i] == '\n' && i + 1 < value.n && am_is(value.p[i + 1], AM_WSP);
-        if (fold && (i == 0 || value.p[i - 1] != '\r'))
-            *o++ = '\r';
-        *o++ = value.p[i];
-    }
+    o = copy_folds(o, value);
     keep(h, f, am_str_n(raw, (size_t)(o - raw)), name.n);
 }
 

@@ -69,7 +69,7 @@ bool am_path_parse(am_arena *a, am_str path, am_mailbox *out)
         return true;
     marks m = look(path);
     if (*path.p == '@' && m.colon < path.n) { /* RFC 5321 appendix C: to be ignored */
-        path = am_str_cut(path, m.colon + 1, path.n);
+        path = am_str_trim(am_str_cut(path, m.colon + 1, path.n));
         m = look(path);
     }
     if (!m.ok || path.n == 0 || m.at + 1 == path.n)

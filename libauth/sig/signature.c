@@ -38,6 +38,7 @@ static const am_fault faults[AM_SIG_FAULTS] = {
     [AM_SIG_RSA_WEAK] = {AM_POLICY, "RSA key shorter than wanted here", "8301 3.2"},
     [AM_SIG_RSA_LONG] = {AM_POLICY, "RSA key longer than wanted here", "8301 3.2"},
     [AM_SIG_UNSIGNED] = {AM_POLICY, "part of the body is not signed", "6376 8.2"},
+    [AM_SIG_OPEN] = {AM_PASS, "unsigned", "6376 8.15"},
     [AM_SIG_SKIPPED] = {AM_NEUTRAL, "not evaluated", "6376 6.1"},
     [AM_SIG_CRYPTO] = {AM_TEMPERROR, "cryptographic library failed", "8601 2.7.1"},
 };

@@ -47,6 +47,7 @@ typedef enum am_sigfault {
     AM_SIG_RSA_WEAK, /* policy: verified, and not wanted here */
     AM_SIG_RSA_LONG,
     AM_SIG_UNSIGNED,
+    AM_SIG_OPEN, /* pass, with fields beside the signed ones: the detail names them */
     AM_SIG_SKIPPED,
     AM_SIG_CRYPTO,
     AM_SIG_FAULTS

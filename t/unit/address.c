@@ -541,6 +541,7 @@ static void paths(void **state)
         {"@a.example,@b.example:user@example.org", "user|example.org"},
         {"<@[IPv6:2001:db8::1]:user@example.org>", "user|example.org"},
         {"<@relay.example:postmaster>", "postmaster|-"},
+        {"<@relay.example: user@example.org>", "user|example.org"},
         {"<user%example.net@example.org>", "user%example.net|example.org"},
         {"<example.net!user@example.org>", "example.net!user|example.org"},
         {"<user:x@example.org>", "user:x|example.org"},

@@ -254,11 +254,16 @@ static const struct {
     {"dmarc { org-domain = suffix }\n",
         "1: dmarc.org-domain: \"suffix\" is not right; wanted: tree-walk or psl"},
     {"arc { trusted-sealers = {\"*.org\"} }\n",
-        "1: arc.trusted-sealers: \"*.org\" is not right; wanted: domains such as example.org, or "
-        ".example.org for it and all below it"},
+        "1: arc.trusted-sealers: \"*.org\" is not right; wanted: domains such as example.org, "
+        ".example.org for it and all below it, or file:/PATH"},
+    {"arc { trusted-sealers = {\"file:list\"} }\n",
+        "1: arc.trusted-sealers: \"file:list\" is not right; wanted: domains such as example.org, "
+        ".example.org for it and all below it, or file:/PATH"},
+    {"arc { trusted-sealers = {\"file:/nowhere/list\"} }\n",
+        " arc.trusted-sealers: /nowhere/list: No such file or directory"},
     {"arc { trusted-sealers = {\"exa mple.org\"} }\n",
         "1: arc.trusted-sealers: \"exa mple.org\" is not right; wanted: domains such as "
-        "example.org, or .example.org for it and all below it"},
+        "example.org, .example.org for it and all below it, or file:/PATH"},
     {"authserv-id = \"mx example\"\n",
         "1: authserv-id: \"mx example\" is not right; wanted: a name "
         "without spaces, of at most 253 octets"},
@@ -356,6 +361,53 @@ static void named_files(void **state)
     c = load("dns { resolv-conf = /nowhere/resolv.conf nameservers = {127.0.0.1} }\n");
     assert_true(am_conf_check(c, &e));
     am_conf_free(c);
+}
+
+/* Files and domains of arc.trusted-sealers make one list; what is wrong in a file has its line. */
+static void sealers_from_files(void **state)
+{
+    (void)state;
+    char list[sizeof path + 8], text[2 * sizeof list + 100], want[sizeof list + 60];
+    am_error e;
+    snprintf(list, sizeof list, "%s.list", path);
+    snprintf(text, sizeof text,
+        "arc { trusted-sealers = {\"one.example\", \"file:%s\", \".last.example\", \"file:%s\"} "
+        "}\n",
+        list, list);
+    static const struct {
+        const char *list, *first, *last, *wrong;
+        size_t n;
+    } rows[] = {
+        {"# whom we know\nTwo.Example\n\n*.three.example # and below\r\n", "two.example",
+            "three.example", NULL, 6},
+        {"", NULL, NULL, NULL, 2},
+        {"two.example\nnot a name\n", NULL, NULL, "line 2: no domain name", 0},
+        {".org\n", NULL, NULL, "line 1: everything below a single label cannot be trusted", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        FILE *f = fopen(list, "w");
+        assert_non_null(f);
+        fputs(rows[i].list, f);
+        fclose(f);
+        write_file(text);
+        am_conf *c = am_conf_load(path, &e);
+        want_int(rows[i].list, c == NULL, rows[i].wrong != NULL);
+        if (!c) {
+            snprintf(want, sizeof want, "arc.trusted-sealers: %s: %s", list, rows[i].wrong);
+            assert_non_null(strstr(e.text, want));
+            continue;
+        }
+        const am_trust_list *l = &c->arc.sealers;
+        want_int(rows[i].list, l->n, rows[i].n);
+        want_str("first", l->entry[0].domain, "one.example");
+        assert_true(l->entry[rows[i].first ? 3 : 1].below);
+        if (rows[i].first) {
+            want_str("of the file", l->entry[1].domain, rows[i].first);
+            want_str("of the file", l->entry[5].domain, rows[i].last);
+        }
+        am_conf_free(c);
+    }
+    remove(list);
 }
 
 /* conf/authmill.conf names every option with its default: with the comment signs of the options
@@ -462,6 +514,7 @@ int main(void)
         cmocka_unit_test(hostile_file),
         cmocka_unit_test(too_long_list),
         cmocka_unit_test(named_files),
+        cmocka_unit_test(sealers_from_files),
         cmocka_unit_test(sample_file),
         cmocka_unit_test(manual),
         cmocka_unit_test(examples),

@@ -1,0 +1,330 @@
+/*
+ * fakedns: the doors of libauth/dns over rows of text.
+ *
+ * For: fuzz targets. Waits: never. Memory: rows live with the zone, answers and what was parsed of
+ * them until am_dns_end. Callers: one thread.
+ */
+#include "fuzz/fakedns.h"
+#include "libauth/base/domain.h"
+#include "libauth/base/lex.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ROWS = 200, TYPES = 29 };
+
+typedef struct row {
+    am_str name, data;
+    am_dns_type type;
+    bool any, wild, fail, secure;
+} row;
+
+struct fake_zone {
+    am_arena *arena;
+    row row[MAX_ROWS];
+    size_t n;
+};
+
+typedef struct parsed {
+    const void *kind;
+    void *obj;
+    void (*destroy)(void *);
+    struct parsed *next;
+} parsed;
+
+typedef struct entry {
+    am_dns_answer answer; /* first */
+    am_str name;
+    am_dns_type type;
+    parsed *parsed;
+    am_arena *arena;
+    struct entry *next;
+} entry;
+
+struct am_dns_session {
+    const fake_zone *zone;
+    am_arena *arena; /* of its own */
+    am_trace *trace;
+    entry *entries, too_many;
+    unsigned left, waits, questions, waits_for[TYPES];
+};
+
+static const struct {
+    const char *word;
+    am_dns_type type;
+} types[] = {{"A", AM_DNS_A}, {"AAAA", AM_DNS_AAAA}, {"MX", AM_DNS_MX}, {"PTR", AM_DNS_PTR},
+    {"TXT", AM_DNS_TXT}, {"ANY", 0}};
+
+/* ---- The zone. ---- */
+
+fake_zone *fake_zone_new(void)
+{
+    fake_zone *z = calloc(1, sizeof *z);
+    if (!z || !(z->arena = am_arena_new(0)))
+        abort();
+    return z;
+}
+
+static bool is_octet(am_str s)
+{
+    return s.n >= 4 && s.p[0] == '\\' && am_is(s.p[1], AM_DIGIT) && am_is(s.p[2], AM_DIGIT) &&
+           am_is(s.p[3], AM_DIGIT);
+}
+
+static am_str unescape(am_arena *a, am_str in)
+{
+    am_buf out = {.arena = a};
+    am_buf_add(&out, "", 0);
+    while (in.n) {
+        bool octet = is_octet(in);
+        int c = octet ? (in.p[1] - '0') * 100 + (in.p[2] - '0') * 10 + in.p[3] - '0' : *in.p;
+        am_buf_char(&out, (char)c);
+        in = am_str_cut(in, octet ? 4 : 1, in.n);
+    }
+    return am_buf_get(&out);
+}
+
+/* A host as am_dns_rr.data wants it. */
+static am_str host(am_arena *a, am_str in)
+{
+    am_buf out = {.arena = a};
+    am_buf_add(&out, "", 0);
+    if (in.n && in.p[in.n - 1] == '.')
+        in.n--;
+    in = am_str_cut(in, 0, 255);
+    for (size_t i = 0; i < in.n; i++)
+        if (am_is(in.p[i], AM_VCHAR) && in.p[i] != '\\')
+            am_buf_char(&out, am_lower(in.p[i]));
+        else
+            am_buf_format(&out, "\\%03u", (unsigned char)in.p[i]);
+    return am_buf_get(&out);
+}
+
+bool fake_zone_row(fake_zone *z, am_str text)
+{
+    row r = {.secure = text.n && *text.p == '+'};
+    if (r.secure)
+        text = am_str_cut(text, 1, text.n);
+    size_t a = am_str_find(text, ' ');
+    am_str rest = am_str_cut(text, a + 1, text.n);
+    size_t b = am_str_find(rest, ' ');
+    am_str type = am_str_cut(rest, 0, b);
+    r.name = unescape(z->arena, am_str_cut(text, 0, a));
+    r.data = unescape(z->arena, am_str_cut(rest, b + 1, rest.n));
+    r.fail = am_str_is(r.data, "FAIL");
+    r.wild = am_str_istarts(r.name, "*.");
+    if (r.wild)
+        r.name = am_str_cut(r.name, 2, r.name.n);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (!am_str_is(type, types[i].word) || z->n == MAX_ROWS || !r.name.n)
+            continue;
+        r.type = types[i].type;
+        r.any = r.type == 0;
+        z->row[z->n++] = r;
+        return true;
+    }
+    return false;
+}
+
+am_dns *fake_zone_dns(fake_zone *z)
+{
+    return (am_dns *)(void *)z;
+}
+
+void fake_zone_free(fake_zone *z)
+{
+    am_arena_free(z->arena);
+    free(z);
+}
+
+/* ---- Answers. ---- */
+
+/* False: the row's data is no such record. */
+static bool record(am_arena *a, const row *r, am_dns_rr *rr)
+{
+    am_str d = r->data;
+    if (r->type == AM_DNS_A || r->type == AM_DNS_AAAA) {
+        am_ip ip;
+        size_t n = r->type == AM_DNS_A ? 4 : 16;
+        if (!am_ip_parse(d, &ip) || (n == 4 && ip.family != 4))
+            return false;
+        if (n == 16 && ip.family == 4) { /* as a packet has it: mapped */
+            unsigned char mapped[16] = {[10] = 0xff, [11] = 0xff};
+            memcpy(mapped + 12, ip.octet, 4);
+            ip = am_ip_of(mapped, 16);
+        }
+        rr->ip = ip;
+        return true;
+    }
+    if (r->type == AM_DNS_MX) {
+        size_t space = am_str_find(d, ' ');
+        uint64_t v = 0;
+        if (!am_str_number(am_str_cut(d, 0, space), 5, &v) || v > UINT16_MAX)
+            return false;
+        rr->preference = (uint16_t)v;
+        d = am_str_cut(d, space + 1, d.n);
+    }
+    rr->data = r->type == AM_DNS_TXT ? d : host(a, d);
+    return true;
+}
+
+static void resolve(const fake_zone *z, entry *e)
+{
+    am_dns_rr *rr = am_arena_array(e->arena, z->n + 1, sizeof *rr);
+    am_dns_answer *x = &e->answer;
+    bool exact = false;
+    *x = (am_dns_answer){.status = AM_DNS_NXDOMAIN, .ttl = 300, .rr = rr, .secure = true};
+    for (size_t i = 0; i < z->n; i++)
+        exact = exact || (!z->row[i].wild && am_domain_under(z->row[i].name, e->name));
+    for (size_t i = 0; i < z->n; i++) {
+        const row *r = &z->row[i];
+        bool wild = r->wild && !exact && am_domain_under(e->name, r->name) && e->name.n > r->name.n;
+        bool equal = !r->wild && am_str_ieq(e->name, r->name);
+        if (x->status == AM_DNS_NXDOMAIN && (wild || am_domain_under(r->name, e->name)))
+            x->status = AM_DNS_NODATA;
+        if (!(wild || equal) || r->type != e->type)
+            continue;
+        x->secure = x->secure && r->secure;
+        if (r->fail) {
+            *x = (am_dns_answer){.status = AM_DNS_TEMPFAIL, .reason = "SERVFAIL"};
+            return;
+        }
+        if (record(e->arena, r, &rr[x->n])) {
+            x->n++;
+            x->status = AM_DNS_DATA;
+        }
+    }
+}
+
+/* NULL: was never asked, and `make` is false. */
+static entry *find(am_dns_session *s, am_str name, am_dns_type type, bool make)
+{
+    static const am_dns_answer no_name = {.status = AM_DNS_NXDOMAIN, .ttl = 300};
+    if (name.n && name.p[name.n - 1] == '.')
+        name.n--;
+    for (entry *e = s->entries; e; e = e->next)
+        if (e->type == type && am_str_ieq(e->name, name))
+            return e;
+    bool askable = am_domain_askable(name);
+    if (!make && askable)
+        return NULL;
+    if (askable && s->left == 0)
+        return &s->too_many;
+    entry *e = am_arena_alloc(s->arena, sizeof *e);
+    e->name = am_str_copy(s->arena, name);
+    e->type = type;
+    e->arena = s->arena;
+    e->next = s->entries;
+    s->entries = e;
+    if (!askable) {
+        e->answer = no_name;
+        return e;
+    }
+    s->left--;
+    s->questions++;
+    resolve(s->zone, e);
+    return e;
+}
+
+/* ---- The doors. ---- */
+
+am_dns_session *am_dns_begin(
+    am_dns *d, am_arena *arena, const am_dns_limits *limits, am_trace *trace)
+{
+    am_dns_session *s = am_arena_alloc(arena, sizeof *s);
+    if (!s)
+        return NULL;
+    *s = (am_dns_session){.zone = (const fake_zone *)(const void *)d,
+        .arena = am_arena_new(0),
+        .trace = trace,
+        .left = limits && limits->questions ? limits->questions : 150};
+    s->too_many.answer = (am_dns_answer){.status = AM_DNS_TEMPFAIL, .reason = "too many look-ups"};
+    s->too_many.arena = s->arena;
+    return s;
+}
+
+void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
+{
+    find(s, name, type, true);
+}
+
+void am_dns_keep(am_dns_session *s, unsigned questions)
+{
+    (void)s; /* no question is refused here */
+    (void)questions;
+}
+
+const am_dns_answer *am_dns_wait(
+    am_dns_session *s, const char *step, const char *rfc, am_str name, am_dns_type type)
+{
+    const entry *e = find(s, name, type, true);
+    s->waits++;
+    s->waits_for[type]++;
+    if (s->trace)
+        am_trace_note(s->trace, step, rfc, am_dns_question_text(s->trace->arena, name, type),
+            am_dns_answer_text(s->trace->arena, &e->answer, type));
+    return &e->answer;
+}
+
+const am_dns_answer *am_dns_peek(am_dns_session *s, am_str name, am_dns_type type)
+{
+    const entry *e = find(s, name, type, false);
+    return e ? &e->answer : NULL;
+}
+
+static void destroy_parsed(entry *e)
+{
+    for (parsed *p = e->parsed; p; p = p->next)
+        p->destroy(p->obj);
+    e->parsed = NULL;
+}
+
+void am_dns_end(am_dns_session *s)
+{
+    if (!s || !s->arena)
+        return;
+    for (entry *e = s->entries; e; e = e->next)
+        destroy_parsed(e);
+    destroy_parsed(&s->too_many);
+    am_arena_free(s->arena);
+    s->arena = NULL;
+    s->entries = NULL;
+}
+
+static entry *entry_of(const am_dns_answer *x)
+{
+    return (entry *)(uintptr_t)x;
+}
+
+void *am_dns_parsed_get(const am_dns_answer *x, const void *kind)
+{
+    for (const parsed *p = entry_of(x)->parsed; p; p = p->next)
+        if (p->kind == kind)
+            return p->obj;
+    return NULL;
+}
+
+void *am_dns_parsed_keep(
+    const am_dns_answer *x, const void *kind, void *obj, void (*destroy)(void *obj))
+{
+    entry *e = entry_of(x);
+    parsed *p = am_arena_alloc(e->arena, sizeof *p);
+    *p = (parsed){kind, obj, destroy, e->parsed};
+    e->parsed = p;
+    return obj;
+}
+
+unsigned fake_dns_waits(const am_dns_session *s)
+{
+    return s->waits;
+}
+
+unsigned fake_dns_questions(const am_dns_session *s)
+{
+    return s->questions;
+}
+
+unsigned fake_dns_waits_for(const am_dns_session *s, am_dns_type type)
+{
+    return s->waits_for[type];
+}

@@ -1,0 +1,44 @@
+/*
+ * coverage: header fields that a signature leaves open to others.
+ *
+ * For: a pass over a message to which fields were added after it was signed (RFC 6376 5.4.1, 8.15):
+ * the signature covers the lowest ones, and many readers show the highest. Waits: never. Memory:
+ * the caller's arena. Callers: dkim.
+ */
+#include "libauth/dkim/coverage.h"
+#include "libauth/base/taglist.h"
+
+/* Of RFC 6376 5.4.1 and RFC 5322 3.6 those that may stand once; MIME's, which decide how the body
+ * is shown; the list fields (RFC 2369 3.4, 2919 3, 8058 3.1). What hosts on the way add or repeat
+ * by right (Received, Resent-*, Comments, DKIM-Signature) says nothing. */
+static const char *const fields[] = {"from", "sender", "reply-to", "to", "cc", "subject", "date",
+    "message-id", "in-reply-to", "references", "mime-version", "content-type",
+    "content-transfer-encoding", "content-disposition", "list-id", "list-help", "list-unsubscribe",
+    "list-unsubscribe-post", "list-subscribe", "list-post", "list-owner", "list-archive"};
+
+enum { FIELDS = sizeof fields / sizeof *fields };
+
+static size_t mentions(am_str names, const char *field)
+{
+    size_t n = 0;
+    am_str name;
+    while (am_list_next(&names, ':', &name))
+        n += am_str_iis(name, field);
+    return n;
+}
+
+am_str am_dkim_uncovered(am_arena *a, const am_header *h, am_str names)
+{
+    am_buf out = {.arena = a};
+    for (size_t i = 0; i < FIELDS; i++) {
+        size_t there = am_header_count(h, fields[i]);
+        size_t covered = there ? mentions(names, fields[i]) : 0;
+        if (there <= covered || (covered == 0 && there == 1))
+            continue;
+        am_buf_cstr(&out, out.n ? ", " : "");
+        am_buf_cstr(&out, fields[i]);
+    }
+    if (out.failed)
+        return (am_str){NULL, 0};
+    return out.n ? am_buf_get(&out) : AM_STR("");
+}
