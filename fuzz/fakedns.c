@@ -38,6 +38,7 @@ typedef struct entry {
     am_dns_type type;
     parsed *parsed;
     am_arena *arena;
+    bool waited; /* it was counted */
     struct entry *next;
 } entry;
 
@@ -208,8 +209,6 @@ static entry *find(am_dns_session *s, am_str name, am_dns_type type, bool make)
     bool askable = am_domain_askable(name);
     if (!make && askable)
         return NULL;
-    if (askable && s->left == 0)
-        return &s->too_many;
     entry *e = am_arena_alloc(s->arena, sizeof *e);
     e->name = am_str_copy(s->arena, name);
     e->type = type;
@@ -220,7 +219,6 @@ static entry *find(am_dns_session *s, am_str name, am_dns_type type, bool make)
         e->answer = no_name;
         return e;
     }
-    s->left--;
     s->questions++;
     resolve(s->zone, e);
     return e;
@@ -248,16 +246,32 @@ void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
     find(s, name, type, true);
 }
 
+void am_dns_then(am_dns_session *s, am_str name, am_dns_type type, am_dns_fn *fn, void *arg)
+{
+    fn(arg, &find(s, name, type, true)->answer);
+}
+
+void am_dns_poll(am_dns_session *s)
+{
+    (void)s;
+}
+
 void am_dns_keep(am_dns_session *s, unsigned questions)
 {
-    (void)s; /* no question is refused here */
+    (void)s;
     (void)questions;
 }
 
 const am_dns_answer *am_dns_wait(
     am_dns_session *s, const char *step, const char *rfc, am_str name, am_dns_type type)
 {
-    const entry *e = find(s, name, type, true);
+    entry *e = find(s, name, type, true);
+    bool asked = am_domain_askable(name) && !e->waited; /* early asking does not count */
+    if (asked && s->left == 0)
+        e = &s->too_many;
+    else if (asked)
+        s->left--;
+    e->waited = true;
     s->waits++;
     s->waits_for[type]++;
     if (s->trace)

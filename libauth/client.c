@@ -59,7 +59,7 @@ static am_spf_query query_sender(const am_message *m)
 static void start_client(am_message *m)
 {
     if (may_start(m))
-        am_iprev_start(&m->context, &m->evidence.ip);
+        m->early_iprev = am_iprev_start(&m->context, &m->evidence.ip);
 }
 
 static void start_helo(am_message *m)
@@ -67,6 +67,7 @@ static void start_helo(am_message *m)
     if (!may_start(m) || !m->evidence.has_helo)
         return;
     am_spf_query q = query_helo(m);
+    am_iprev_guess(m->early_iprev, m->evidence.helo);
     am_spf_start(&m->context, &q);
     if (m->options->check_helo)
         am_helo_start(&m->context, &m->evidence.ip, m->evidence.helo);

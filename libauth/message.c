@@ -37,7 +37,9 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
     m->trace.arena = a;
     m->context = (am_context){
         .arena = a, .trace = o->explain ? &m->trace : NULL, .now = o->now ? o->now : time(NULL)};
-    m->context.dns = am_dns_begin(dns, a, &o->dns, m->context.trace);
+    am_dns_limits limits = o->dns;
+    limits.no_early = limits.no_early || o->no_prefetch;
+    m->context.dns = am_dns_begin(dns, a, &limits, m->context.trace);
     m->header = (am_header){.arena = a,
         .max_fields = o->max_fields ? o->max_fields : MAX_FIELDS,
         .max_octets = o->max_header_octets ? o->max_header_octets : MAX_HEADER};
@@ -110,6 +112,7 @@ static void start_author(am_message *m, am_field *from)
 /* What a field will need of the DNS is asked for as soon as the field is there. */
 static void field_seen(am_message *m)
 {
+    am_dns_poll(m->context.dns);
     if (m->header.failed || m->options->no_prefetch)
         return;
     am_field *f = &m->header.field[m->header.n - 1];
@@ -158,6 +161,7 @@ bool am_message_wants_body(const am_message *m)
 
 void am_message_body(am_message *m, const void *p, size_t n)
 {
+    am_dns_poll(m->context.dns);
     if (!m->dkim)
         return;
     am_bodies_feed(m->bodies, p, n);

@@ -25,6 +25,7 @@ struct am_message {
     am_dkim *dkim;
     am_arc *arc;
     am_client_facts facts;
+    am_iprev_early *early_iprev;
     am_evidence evidence;
     unsigned asked, authors; /* fields that have asked early: signatures, From */
     bool eoh;

@@ -35,11 +35,20 @@ struct am_dns {
 /* Answers of the session's own, for what is not asked. */
 enum { NO_MEMORY, NO_NAME, NO_TIME, NO_MORE, OWN };
 
+/* Who wants to know as soon as the answer is there. */
+typedef struct follower {
+    am_dns_fn *fn;
+    void *arg;
+    struct follower *next;
+} follower;
+
 typedef struct question {
     am_qkey key;
     am_answer *answer; /* a reference, or one of the session's own; NULL: in flight */
     am_flight *flight; /* a reference, while it is in flight */
-    bool counted;      /* somebody waited for it */
+    am_ear ear;
+    follower *followers;
+    bool counted; /* somebody waited for it */
     struct question *next;
 } question;
 
@@ -52,6 +61,11 @@ struct am_dns_session {
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
     bool full;                        /* waits_left was asked for when there were none */
+    unsigned follows_left;
+    bool no_early, has_bell;
+    am_bell bell;   /* for all of the session's questions in flight */
+    unsigned heard; /* rings of it, when they were last looked at */
+    size_t flying;  /* questions */
     question *first, **end;
     am_answer own[OWN];
 };
@@ -149,7 +163,9 @@ am_dns_session *am_dns_begin(
     s->arena = arena;
     s->trace = trace;
     s->wait_left = limits && limits->wait_ms ? limits->wait_ms : WAIT_MS;
-    s->waits_left = s->starts_left = limits && limits->questions ? limits->questions : QUESTIONS;
+    s->waits_left = limits && limits->questions ? limits->questions : QUESTIONS;
+    s->starts_left = s->follows_left = s->waits_left;
+    s->no_early = limits && limits->no_early;
     s->end = &s->first;
     am_answer_init(&s->own[NO_MEMORY], AM_DNS_TEMPFAIL, "out of memory");
     am_answer_init(&s->own[NO_NAME], AM_DNS_NXDOMAIN, NULL);
@@ -163,11 +179,20 @@ static bool is_own(const am_dns_session *s, const am_answer *x)
     return x >= s->own && x < s->own + OWN;
 }
 
+static void leave_flight(am_dns_session *s, question *q)
+{
+    if (!q->flight)
+        return;
+    am_flight_unlisten(q->flight, &q->ear);
+    am_flight_unref(q->flight);
+    q->flight = NULL;
+    s->flying--;
+}
+
 static void settle(am_dns_session *s, question *q, am_answer *x)
 {
     q->answer = x ? x : &s->own[NO_MEMORY];
-    am_flight_unref(q->flight);
-    q->flight = NULL;
+    leave_flight(s, q);
     if (q->answer->pub.status == AM_DNS_TEMPFAIL)
         atomic_fetch_add_explicit(&s->dns->failed, 1, memory_order_relaxed);
 }
@@ -185,6 +210,18 @@ static void ask_zone(am_dns_session *s, question *q)
     settle(s, q, x);
 }
 
+/* The question is in flight: the session's bell rings when it lands. */
+static void listen_for(am_dns_session *s, question *q)
+{
+    s->flying++;
+    if (!s->has_bell)
+        s->has_bell = am_bell_open(&s->bell);
+    if (s->has_bell)
+        am_flight_listen(q->flight, &q->ear, &s->bell);
+    else
+        settle(s, q, NULL);
+}
+
 static void ask_network(am_dns_session *s, question *q)
 {
     am_dns *d = s->dns;
@@ -196,9 +233,11 @@ static void ask_network(am_dns_session *s, question *q)
         return;
     case AM_JOIN_JOINED:
         atomic_fetch_add_explicit(&d->joined, 1, memory_order_relaxed);
+        listen_for(s, q);
         return;
     case AM_JOIN_FRESH:
         am_engine_ask(d->engine, q->flight);
+        listen_for(s, q);
         return;
     case AM_JOIN_FULL:
         settle(s, q, am_answer_failed("too many questions in flight"));
@@ -242,22 +281,77 @@ void am_dns_keep(am_dns_session *s, unsigned questions)
     s->kept = questions < half ? questions : half;
 }
 
-void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
+static question *start(am_dns_session *s, am_str name, am_dns_type type)
 {
     am_qkey k;
-    if (s->starts_left == 0 || !am_qkey_make(&s->dns->seed, name, type, &k) || find(s, &k))
-        return;
+    if (s->no_early || !am_qkey_make(&s->dns->seed, name, type, &k))
+        return NULL;
+    question *q = find(s, &k);
+    if (q || s->starts_left == 0)
+        return q;
     s->starts_left--;
-    ask(s, &k);
+    return ask(s, &k);
+}
+
+void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
+{
+    start(s, name, type);
+}
+
+static void tell_followers(question *q)
+{
+    while (q->answer && q->followers) {
+        follower *f = q->followers;
+        q->followers = f->next;
+        f->fn(f->arg, &q->answer->pub);
+    }
+}
+
+void am_dns_then(am_dns_session *s, am_str name, am_dns_type type, am_dns_fn *fn, void *arg)
+{
+    question *q = s->follows_left ? start(s, name, type) : NULL;
+    if (!q)
+        return;
+    s->follows_left--;
+    if (q->answer) {
+        fn(arg, &q->answer->pub);
+        return;
+    }
+    follower *f = am_arena_alloc(s->arena, sizeof *f);
+    if (!f)
+        return;
+    *f = (follower){fn, arg, q->followers};
+    q->followers = f;
+}
+
+/* All that has landed is settled, and followers ask for more. */
+static void collect(am_dns_session *s)
+{
+    am_answer *x;
+    s->heard = atomic_load(&s->bell.rings); /* before the flights: no landing is missed */
+    for (question *q = s->first; q && s->flying; q = q->next) {
+        if (q->flight && am_flight_landed(q->flight, &x))
+            settle(s, q, x);
+        tell_followers(q);
+    }
+}
+
+void am_dns_poll(am_dns_session *s)
+{
+    if (s->flying && atomic_load(&s->bell.rings) != s->heard)
+        collect(s);
 }
 
 static void wait_for(am_dns_session *s, question *q)
 {
-    am_answer *x;
-    int64_t from = am_now();
-    if (am_flight_wait(q->flight, from + s->wait_left, &x))
-        settle(s, q, x);
-    else
+    int64_t from = am_now(), until = from + s->wait_left;
+    bool more = true;
+    am_dns_poll(s);
+    while (!q->answer && more) {
+        more = am_bell_wait(&s->bell, s->heard, until);
+        collect(s);
+    }
+    if (!q->answer)
         settle(s, q, &s->own[NO_TIME]);
     int64_t took = am_now() - from;
     s->wait_left = took < s->wait_left ? s->wait_left - took : 0;
@@ -280,7 +374,9 @@ static am_answer *answer_to(am_dns_session *s, am_str name, am_dns_type type)
         q->counted = true;
         s->waits_left--;
     }
-    if (!q->answer)
+    if (q->answer)
+        am_dns_poll(s);
+    else
         wait_for(s, q);
     return q->answer;
 }
@@ -298,12 +394,10 @@ const am_dns_answer *am_dns_wait(
 const am_dns_answer *am_dns_peek(am_dns_session *s, am_str name, am_dns_type type)
 {
     am_qkey k;
-    am_answer *x;
     if (!am_qkey_make(&s->dns->seed, name, type, &k))
         return &s->own[NO_NAME].pub;
+    am_dns_poll(s);
     question *q = find(s, &k);
-    if (q && !q->answer && am_flight_wait(q->flight, 0, &x))
-        settle(s, q, x);
     return q && q->answer ? &q->answer->pub : NULL;
 }
 
@@ -327,10 +421,13 @@ void am_dns_end(am_dns_session *s)
     if (!s)
         return;
     for (question *q = s->first; q; q = q->next) {
-        am_flight_unref(q->flight);
+        leave_flight(s, q);
         if (q->answer && !is_own(s, q->answer))
             am_answer_unref(q->answer);
     }
+    if (s->has_bell)
+        am_bell_close(&s->bell);
+    s->has_bell = false;
     s->first = NULL;
     s->end = &s->first;
     for (size_t i = 0; i < OWN; i++)

@@ -91,6 +91,7 @@ typedef struct am_dns_limits {
     unsigned wait_ms;   /* time that all am_dns_wait calls together may take; 0: 20000 */
     unsigned questions; /* distinct questions waited for; beyond: TEMPFAIL "too many look-ups";
                            0: 150. As many may be started early, which does not count here */
+    bool no_early;      /* am_dns_start and am_dns_then do nothing: no verdict may change */
 } am_dns_limits;
 
 /* `arena` keeps the session's own list; `trace` may be NULL. NULL: out of memory. */
@@ -104,6 +105,15 @@ void am_dns_keep(am_dns_session *s, unsigned questions);
 /* Asks and does not wait. The name may be anything; one that cannot be asked
  * for (am_domain_askable) is NXDOMAIN without a query. Asking twice is asking once. */
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type);
+
+/* The same; and as soon as the answer is there, `fn` gets it, so that it can ask for what the
+ * answer leads to: now, or within a later am_dns_wait or am_dns_poll. It must not wait. `arg` lives
+ * until am_dns_end. */
+typedef void am_dns_fn(void *arg, const am_dns_answer *x);
+void am_dns_then(am_dns_session *s, am_str name, am_dns_type type, am_dns_fn *fn, void *arg);
+
+/* Hands on the answers that have come meanwhile; cheap where there are none. Does not wait. */
+void am_dns_poll(am_dns_session *s);
 
 /* The answer, waited for as long as the limits allow. Never NULL; valid until
  * am_dns_end. Case of the name does not matter. `step` and `rfc` go into the

@@ -4,8 +4,9 @@
  * For: sessions (join, wait) and the engine (land). A miss of the cache is
  * looked at again under the table's lock, and an answer is cached under the
  * same lock before its question leaves the table: so no question is asked
- * twice because two threads met. Waits: am_flight_wait alone. Memory: counted
- * references, one of them the engine's. Callers: any thread.
+ * twice because two threads met. Who waits for one of many gives each an ear of
+ * one bell. Waits: am_bell_wait alone. Memory: counted references,
+ * one of them the engine's. Locks: a bell's inside a shard's. Callers: any thread.
  */
 #include "libauth/dns/flight.h"
 
@@ -67,19 +68,9 @@ static am_flight **place_of(am_flights *t, const am_qkey *k)
 
 static am_flight *new_flight(am_flights *t, const am_qkey *k)
 {
-    pthread_condattr_t clock;
     am_flight *f = calloc(1, sizeof *f);
-    if (!f || pthread_condattr_init(&clock) != 0) {
-        free(f);
+    if (!f)
         return NULL;
-    }
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    int rc = pthread_cond_init(&f->land, &clock);
-    pthread_condattr_destroy(&clock);
-    if (rc != 0) {
-        free(f);
-        return NULL;
-    }
     f->key = *k;
     f->table = t;
     atomic_init(&f->refs, 2);
@@ -121,14 +112,86 @@ am_join am_flights_join(am_flights *t, const am_qkey *k, am_answer **x, am_fligh
     return how;
 }
 
-bool am_flight_wait(am_flight *f, int64_t until, am_answer **x)
+/* ---- Bells ---- */
+
+bool am_bell_open(am_bell *b)
 {
-    shard *s = shard_of(f);
+    pthread_condattr_t clock;
+    if (pthread_condattr_init(&clock) != 0)
+        return false;
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    int rc = pthread_cond_init(&b->rung, &clock);
+    pthread_condattr_destroy(&clock);
+    if (rc == 0 && pthread_mutex_init(&b->lock, NULL) != 0) {
+        pthread_cond_destroy(&b->rung);
+        rc = -1;
+    }
+    atomic_init(&b->rings, 0);
+    return rc == 0;
+}
+
+void am_bell_close(am_bell *b)
+{
+    pthread_mutex_destroy(&b->lock);
+    pthread_cond_destroy(&b->rung);
+}
+
+static void ring(am_bell *b)
+{
+    pthread_mutex_lock(&b->lock);
+    atomic_fetch_add(&b->rings, 1);
+    pthread_cond_signal(&b->rung);
+    pthread_mutex_unlock(&b->lock);
+}
+
+bool am_bell_wait(am_bell *b, unsigned heard, int64_t until)
+{
     struct timespec t = {.tv_sec = (time_t)(until / 1000), .tv_nsec = until % 1000 * 1000000};
     int rc = 0;
+    pthread_mutex_lock(&b->lock);
+    while (atomic_load(&b->rings) == heard && rc == 0)
+        rc = pthread_cond_timedwait(&b->rung, &b->lock, &t);
+    bool rung = atomic_load(&b->rings) != heard;
+    pthread_mutex_unlock(&b->lock);
+    return rung;
+}
+
+void am_flight_listen(am_flight *f, am_ear *ear, am_bell *bell)
+{
+    shard *s = shard_of(f);
+    *ear = (am_ear){.bell = bell};
     pthread_mutex_lock(&s->lock);
-    while (!f->landed && rc == 0 && until > 0)
-        rc = pthread_cond_timedwait(&f->land, &s->lock, &t);
+    if (f->landed) {
+        ring(bell);
+    } else {
+        ear->next = f->ears;
+        ear->at = &f->ears;
+        if (ear->next)
+            ear->next->at = &ear->next;
+        f->ears = ear;
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+void am_flight_unlisten(am_flight *f, am_ear *ear)
+{
+    shard *s = shard_of(f);
+    pthread_mutex_lock(&s->lock);
+    if (ear->at) {
+        *ear->at = ear->next;
+        if (ear->next)
+            ear->next->at = ear->at;
+        ear->at = NULL;
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- Landing ---- */
+
+bool am_flight_landed(am_flight *f, am_answer **x)
+{
+    shard *s = shard_of(f);
+    pthread_mutex_lock(&s->lock);
     bool landed = f->landed;
     *x = landed && f->answer ? am_answer_ref(f->answer) : NULL;
     pthread_mutex_unlock(&s->lock);
@@ -146,8 +209,13 @@ void am_flight_land(am_flight *f, am_answer *x)
         am_cache_put(f->table->cache, &f->key, x, am_now());
     f->answer = x;
     f->landed = true;
+    for (am_ear *ear = f->ears, *next; ear; ear = next) {
+        next = ear->next;
+        ear->at = NULL; /* behind the unlock its owner may let it go */
+        ring(ear->bell);
+    }
+    f->ears = NULL;
     pthread_mutex_unlock(&s->lock);
-    pthread_cond_broadcast(&f->land); /* unlocked, so that nobody wakes only to wait again */
     am_flight_unref(f);
 }
 
@@ -156,6 +224,5 @@ void am_flight_unref(am_flight *f)
     if (!f || atomic_fetch_sub(&f->refs, 1) != 1)
         return;
     am_answer_unref(f->answer);
-    pthread_cond_destroy(&f->land);
     free(f);
 }

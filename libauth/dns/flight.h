@@ -8,6 +8,25 @@
 
 typedef struct am_flights am_flights;
 
+/* Rung when a question lands: its owner sleeps until one of many has. */
+typedef struct am_bell {
+    pthread_mutex_t lock;
+    pthread_cond_t rung;
+    atomic_uint rings;
+} am_bell;
+
+bool am_bell_open(am_bell *b); /* false: no memory; nothing to close then */
+void am_bell_close(am_bell *b);
+
+/* Sleeps until rings != heard, or `until` (milliseconds, am_now). False: in vain. */
+bool am_bell_wait(am_bell *b, unsigned heard, int64_t until);
+
+/* A bell's place at one question; in the memory of the bell's owner. */
+typedef struct am_ear {
+    am_bell *bell;
+    struct am_ear *next, **at; /* at: NULL where it is not in a list */
+} am_ear;
+
 typedef struct am_flight {
     am_qkey key;
     am_flights *table;
@@ -15,7 +34,7 @@ typedef struct am_flight {
     struct am_flight *inbox; /* behind it in the engine's inbox */
     /* The rest is the table's. */
     atomic_uint refs;
-    pthread_cond_t land;
+    am_ear *ears;
     bool landed;
     am_answer *answer; /* a reference; NULL though landed: out of memory */
 } am_flight;
@@ -36,9 +55,13 @@ typedef enum am_join {
 
 am_join am_flights_join(am_flights *t, const am_qkey *k, am_answer **x, am_flight **f);
 
-/* Waits until the answer is there or `until` (milliseconds, am_now). True:
- * *x is a reference, or NULL: out of memory. */
-bool am_flight_wait(am_flight *f, int64_t until, am_answer **x);
+/* True: the answer is there: *x is a reference, or NULL: out of memory. */
+bool am_flight_landed(am_flight *f, am_answer **x);
+
+/* From now on the bell rings when it lands, or it has landed already. It does not any more behind
+ * am_flight_unlisten, which is due before the ear's memory goes; more than once is fine. */
+void am_flight_listen(am_flight *f, am_ear *ear, am_bell *bell);
+void am_flight_unlisten(am_flight *f, am_ear *ear);
 
 /* The answer is there: cached, given to all who wait. Takes the references to
  * x (NULL: out of memory) and the engine's to f. Engine only. */

@@ -7,14 +7,50 @@
  * Of A and AAAA only the one that can hold the client's address is asked for.
  */
 #include "libauth/ident/iprev.h"
+#include "libauth/base/domain.h"
 
 enum { MAX_NAMES = 10 }; /* RFC 8601 3: the number of names tried must be limited */
 
-void am_iprev_start(const am_context *c, const am_ip *ip)
+struct am_iprev_early {
+    am_dns_session *dns;
+    am_dns_type type; /* of the addresses that can hold the client's */
+    bool named;       /* the names are known, and their addresses asked for */
+};
+
+static am_dns_type type_of(const am_ip *ip)
+{
+    return ip->family == 4 ? AM_DNS_A : AM_DNS_AAAA;
+}
+
+static void start_forward(am_dns_session *dns, const am_dns_answer *ptr, am_dns_type type)
+{
+    size_t n = ptr->n < MAX_NAMES ? ptr->n : MAX_NAMES;
+    for (size_t i = 0; i < n; i++)
+        am_dns_start(dns, ptr->rr[i].data, type);
+}
+
+static void on_names(void *early, const am_dns_answer *ptr)
+{
+    am_iprev_early *e = early;
+    e->named = true;
+    start_forward(e->dns, ptr, e->type);
+}
+
+am_iprev_early *am_iprev_start(const am_context *c, const am_ip *ip)
 {
     am_str name = ip->family ? am_ip_reverse(c->arena, ip) : (am_str){NULL, 0};
-    if (name.n)
-        am_dns_start(c->dns, name, AM_DNS_PTR);
+    am_iprev_early *e = name.n ? am_arena_alloc(c->arena, sizeof *e) : NULL;
+    if (!e)
+        return NULL;
+    *e = (am_iprev_early){c->dns, type_of(ip), false};
+    am_dns_then(c->dns, name, AM_DNS_PTR, on_names, e);
+    return e;
+}
+
+void am_iprev_guess(const am_iprev_early *e, am_str name)
+{
+    if (e && !e->named && am_domain_labels(name) > 1)
+        am_dns_start(e->dns, name, e->type);
 }
 
 static am_iprev_verdict verdict(const am_context *c, am_result r, am_str name, const char *reason)
@@ -37,11 +73,10 @@ bool am_iprev_holds(const am_dns_answer *x, const am_ip *ip)
 
 static am_iprev_verdict forward(const am_context *c, const am_ip *ip, const am_dns_answer *ptr)
 {
-    am_dns_type type = ip->family == 4 ? AM_DNS_A : AM_DNS_AAAA;
+    am_dns_type type = type_of(ip);
     size_t n = ptr->n < MAX_NAMES ? ptr->n : MAX_NAMES;
     bool failed = false, secure = ptr->secure;
-    for (size_t i = 0; i < n; i++)
-        am_dns_start(c->dns, ptr->rr[i].data, type);
+    start_forward(c->dns, ptr, type);
     for (size_t i = 0; i < n; i++) {
         const am_dns_answer *x = am_dns_wait(c->dns, "iprev", "8601 3", ptr->rr[i].data, type);
         if (am_iprev_holds(x, ip)) { /* a match wins over errors of the other names */

@@ -12,8 +12,14 @@ typedef struct am_iprev_verdict {
     bool secure;
 } am_iprev_verdict;
 
-/* Asks for the PTR records and does not wait. */
-void am_iprev_start(const am_context *c, const am_ip *ip);
+/* Asks for the PTR records, and for their addresses when they are there; does not wait. NULL: out
+ * of memory, or no address. */
+typedef struct am_iprev_early am_iprev_early;
+am_iprev_early *am_iprev_start(const am_context *c, const am_ip *ip);
+
+/* The client says that it is called so (HELO). While its names are not known yet, that one's
+ * addresses are asked for: nearly always it is the one. `e` may be NULL. */
+void am_iprev_guess(const am_iprev_early *e, am_str name);
 
 /* May wait. At most 10 names are tried. */
 am_iprev_verdict am_iprev_check(const am_context *c, const am_ip *ip);

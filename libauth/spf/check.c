@@ -159,7 +159,6 @@ am_result am_spf_check_host(am_spf_eval *e, am_spf_place at)
             return e->error ? e->error : got;
         if (at.depth == 0)
             e->mechanism = AM_STR("default");
-        am_spf_warm(e, r, at.domain);
         const am_spf_term *t = first_match(e, r, &at);
         if (e->error)
             break;
@@ -263,13 +262,8 @@ void am_spf_start(const am_context *c, const am_spf_query *q)
 {
     am_spf_eval e;
     am_str domain;
-    const am_spf_record *r;
-    if (begin(&e, c, NULL, q, &domain) != AM_PASS)
-        return;
-    am_dns_start(c->dns, domain, AM_DNS_TXT);
-    const am_dns_answer *x = am_dns_peek(c->dns, domain, AM_DNS_TXT);
-    if (x && am_spf_select(NULL, x, q->scope, &r, NULL) == AM_PASS)
-        am_spf_warm(&e, r, domain);
+    if (begin(&e, c, NULL, q, &domain) == AM_PASS)
+        am_spf_warm(&e, domain);
 }
 
 am_spf_verdict am_spf_check(const am_context *c, const am_spf_options *o, const am_spf_query *q)

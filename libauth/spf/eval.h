@@ -73,8 +73,9 @@ bool am_spf_set_p(am_spf_eval *e, am_str domain, am_spf_string s, bool counted);
 
 /* ---- warm.c: early asking ---- */
 
-/* Asks for what the record's terms will need, in their order, as far as the limits allow. */
-void am_spf_warm(am_spf_eval *e, const am_spf_record *r, am_str domain);
+/* Asks for the domain's record, and, as answers come, for what its terms will need, as far as the
+ * limits allow. Of `e` what begin() sets is used, and copied. */
+void am_spf_warm(const am_spf_eval *e, am_str domain);
 
 /* ---- check.c ---- */
 

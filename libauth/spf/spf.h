@@ -42,7 +42,8 @@ typedef struct am_spf_verdict {
     bool secure;     /* every answer used was vouched for by the resolver */
 } am_spf_verdict;
 
-/* Asks for what the check will need first, and does not wait. */
+/* Asks for what the check will need, and does not wait. The query's strings live until am_dns_end.
+ */
 void am_spf_start(const am_context *c, const am_spf_query *q);
 
 /* May wait. Out of memory is temperror. Strings live in the context's arena. */

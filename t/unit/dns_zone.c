@@ -187,6 +187,7 @@ static void zone_forms(void **state)
     am_dns *d = open_zones(&p, 1, &why);
     assert_null(d); /* a string has 255 octets at the most */
 
+    string[250] = '\0';
     strcpy(text, "a. TXT");
     string[250] = '\0';
     for (int i = 0; i < 100; i++) {

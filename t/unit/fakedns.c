@@ -119,6 +119,17 @@ void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
     e->started = true;
 }
 
+void am_dns_then(am_dns_session *s, am_str name, am_dns_type type, am_dns_fn *fn, void *arg)
+{
+    am_dns_start(s, name, type);
+    fn(arg, &find(s, name, type)->answer);
+}
+
+void am_dns_poll(am_dns_session *s)
+{
+    (void)s;
+}
+
 const am_dns_answer *am_dns_wait(
     am_dns_session *s, const char *step, const char *rfc, am_str name, am_dns_type type)
 {

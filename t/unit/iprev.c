@@ -102,7 +102,8 @@ static void table(void **state)
         am_ip ip = {0};
         assert_int_equal(am_ip_parse(am_str_of(cases[i].ip), &ip), cases[i].ip[0] != 0);
         am_iprev_start(&c, &ip);
-        want_int(cases[i].name, fake_dns_started(s), ip.family != 0);
+        unsigned early = fake_dns_started(s);
+        want_int(cases[i].name, early > 0, ip.family != 0);
         want_int(cases[i].name, fake_dns_waited(s), 0);
         am_iprev_verdict v = am_iprev_check(&c, &ip);
         want_str(cases[i].name,
@@ -111,6 +112,7 @@ static void table(void **state)
             cases[i].want);
         want_int(cases[i].name, *v.reason == 0, v.result == AM_PASS);
         want_int(cases[i].name, fake_dns_waited(s), cases[i].questions);
+        want_int(cases[i].name, fake_dns_started(s), early); /* all of them ahead */
         am_dns_end(s);
         am_arena_free(a);
     }
@@ -130,6 +132,25 @@ static void asks_at_once(void **state)
     assert_int_equal(am_iprev_check(&c, &ip).result, AM_PASS);
     assert_int_equal(fake_dns_started(s), 11);
     assert_int_equal(fake_dns_waited(s), 2);
+    am_dns_end(s);
+    am_arena_free(a);
+}
+
+/* The HELO name's addresses are asked for ahead unless the client's names are known. */
+static void guesses_while_it_waits(void **state)
+{
+    (void)state;
+    static const fake_rr rows[] = {ROW(R, "PTR", "mail.example")};
+    am_arena *a = am_arena_new(0);
+    am_dns_session *s = fake_dns(a, rows, 1, NULL);
+    am_context c = {.arena = a, .dns = s};
+    am_ip ip;
+    am_ip_parse(AM_STR("192.0.2.1"), &ip);
+    am_iprev_early *e = am_iprev_start(&c, &ip); /* this DNS answers at once */
+    assert_int_equal(fake_dns_started(s), 2);
+    am_iprev_guess(e, AM_STR("other.example"));
+    am_iprev_guess(NULL, AM_STR("other.example"));
+    assert_int_equal(fake_dns_started(s), 2);
     am_dns_end(s);
     am_arena_free(a);
 }
@@ -167,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table),
         cmocka_unit_test(asks_at_once),
+        cmocka_unit_test(guesses_while_it_waits),
         cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests_name("iprev", tests, NULL, NULL);

@@ -552,9 +552,8 @@ static void questions_in_the_order_of_the_rfc(void **state)
     run r;
     begin(&r, rows, sizeof rows / sizeof *rows, &t);
     am_spf_start(&r.c, &r.q);
-    /* known without waiting: TXT o, A one, TXT in, A two, TXT more, A more, MX three, A four, PTR
-     */
-    assert_int_equal(fake_dns_started(r.c.dns), 9);
+    /* all but e.example, which a fail alone needs */
+    assert_int_equal(fake_dns_started(r.c.dns), 13);
     r.v = am_spf_check(&r.c, NULL, &r.q);
     want_verdict(&t, &r.v);
     assert_true(r.v.local_used);
