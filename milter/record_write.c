@@ -173,7 +173,7 @@ static void put_envelope(writer *w, json_t *o, const am_record *r)
     put_str(w, o, "mail_from", e->mail_from);
     if (e->auth_user.n)
         put(w, o, "user", octets(e->auth_user));
-    if (e->hop.relayed)
+    if (e->relay.family)
         put(w, o, "relay", json_string(am_ip_text(&e->relay, ip)));
     put_count(w, o, "rcpts", r->rcpts);
 }
@@ -280,14 +280,11 @@ static char *line_of(const am_record *r, int level, size_t *n)
     writer w = {.arena = am_arena_new(0)};
     json_t *o = w.arena ? whole(&w, r, level) : NULL;
     char *line = NULL;
-    *n = 0;
     if (o && !w.failed && !am_arena_failed(w.arena))
-        *n = json_dumpb(o, NULL, 0, JSON_COMPACT | JSON_ENSURE_ASCII);
-    if (*n)
-        line = malloc(*n + 1);
+        line = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
     if (line) {
-        json_dumpb(o, line, *n, JSON_COMPACT | JSON_ENSURE_ASCII);
-        line[(*n)++] = '\n';
+        *n = strlen(line);
+        line[(*n)++] = '\n'; /* in place of the NUL */
     }
     json_decref(o);
     am_arena_free(w.arena);
