@@ -88,11 +88,14 @@ static json_t *object(writer *w, const am_member *m, const void *of)
 
 /* ---- Evidence ---- */
 
-/* A signature's verdict without what syslog does not have: the local-part of i=. */
+/* A signature's verdict without what syslog does not have: the local-part of i=, which stands in
+ * `detail` too where i= is what is wrong. */
 static json_t *signature(writer *w, const am_evidence *e, size_t i)
 {
     am_dkim_verdict v = e->dkim[i];
+    size_t at = am_str_rfind(v.detail, '@');
     v.identity = am_str_cut(v.identity, am_str_rfind(v.identity, '@'), v.identity.n);
+    v.detail = am_str_cut(v.detail, at < v.detail.n ? at : 0, v.detail.n);
     v.signature = am_results_signature(e, i);
     return object(w, am_members_dkim, &v);
 }

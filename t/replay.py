@@ -299,6 +299,50 @@ def computed_again():
         "a look-up that is missing passes nothing")
 
 
+def too_little():
+    """A record without its look-ups is shown as it is, and nothing is computed from it."""
+    with open(LOG, "rb") as f:
+        record = json.loads(next(x for x in f if b'"id":"4Q000"' in x))
+    del record["lookups"]
+    record["cut"] = True
+    line = json.dumps(record).encode()
+    got = json.loads(run("explain", "--config", DEAD, "--log", "-", "--format", "json", "4Q000", text=line)[1])
+    is_((got["computed"], got["spf"]["result"], got["action"], got["differences"]), (False, "pass", "accept", []),
+        "look-ups that were cut off")
+    like(run("explain", "--config", DEAD, "--log", "-", "4Q000", text=line)[1], "as recorded: ", "it is said")
+    got = run("replay", "--config", DEAD, "-", text=line)
+    is_((got[0], "too little was recorded" in got[2]), (65, True), "replay passes it over")
+    newest = line + b"\n" + json.dumps(dict(record, mail_from="<new@good.example>")).encode() + b"\n"
+    got = run("explain", "--config", DEAD, "--log", "-", "4Q000", text=newest)[1]
+    ok("<new@good.example>" in got and "2 records have this id" in got, "of several records the newest")
+    got = run("explain", "--config", DEAD, "--log", "-", "--all", "--format", "json", "4Q000", text=newest)[1]
+    is_([json.loads(x)["record"]["mail_from"] for x in got.splitlines()],
+        [record["mail_from"], "<new@good.example>"], "--all: all of them")
+
+
+def public_suffixes():
+    """A record made with the list of public suffixes is judged again with it."""
+    suffixes = WORK.name + "/suffixes"
+    with open(suffixes, "w") as f:
+        f.write("// ===BEGIN ICANN DOMAINS===\nexample\ncity.example\n// ===END ICANN DOMAINS===\n")
+    records = {"_dmarc.a.city.example": [{"TXT": "v=DMARC1; p=reject"}], "b.a.city.example": [{"TXT": "v=spf1 +all"}]}
+    with TestDNS(records) as dns:
+        conf = CONF % dns.nameserver + 'dmarc { org-domain = psl psl = "%s" enforce = yes }\n' % suffixes
+        conf = conf.replace("dmarc { enforce = yes }\n", "", 1)
+        with Daemon(conf, program=AUTHMILLD) as d:
+            send(d, "4P", plain("b.a.city.example").octets(), "198.51.100.6", "x.example", "a@b.a.city.example", {})
+            d.process.terminate()
+            d.process.wait(30)
+            with open(d.dir + "/decisions", "rb") as f:
+                line = f.read()
+            with open(d.conf) as f, open(WORK.name + "/psl.conf", "w") as to:
+                to.write(f.read())
+    got = json.loads(run("explain", "--config", WORK.name + "/psl.conf", "--log", "-", "--format", "json", "4P",
+                         text=line)[1])
+    is_((got["dmarc"]["result"], got["dmarc"]["org_domain"], got["differences"]), ("pass", "a.city.example", []),
+        "organizational domains by public suffixes")
+
+
 def other_policy():
     mild = WORK.name + "/mild.conf"
     with open(DEAD) as f, open(mild, "w") as to:
@@ -424,4 +468,5 @@ def kept_mail():
     is_((status, "\x1b" in out), (0, False), "nothing of a stranger's reaches the terminal")
 
 
-tap.run(recorded, explained, compared_to_the_letter, computed_again, other_policy, limits_of_a_configuration, wrong_use, kept_mail)
+tap.run(recorded, explained, compared_to_the_letter, computed_again, too_little, public_suffixes, other_policy,
+        limits_of_a_configuration, wrong_use, kept_mail)

@@ -188,7 +188,7 @@ static void hostile(void **state)
     assert_true(am_str_eq(x.evidence->mail_from, bad));
     assert_true(am_str_eq(x.evidence->auth_user, bad));
     assert_true(am_str_eq(x.evidence->spf.explanation, bad));
-    assert_true(am_str_eq(x.evidence->dkim[0].detail, bad));
+    assert_true(am_str_eq(x.evidence->dkim[0].selector, bad));
     assert_true(am_str_eq(x.lookup[0].name, bad));
     assert_true(am_str_eq(x.lookup[0].answer->rr[0].data, bad));
     am_differences d = {.arena = f->a};
@@ -207,6 +207,7 @@ static void left_out(void **state)
     fixture *f = *state;
     am_dkim_verdict sig[] = {{.result = AM_PASS,
                                  .identity = AM_STR("secret@example.org"),
+                                 .detail = AM_STR("secret@example.net"),
                                  .signature = AM_STR("ABCDEFGHIJKLMNOP"),
                                  .reason = ""},
         {.result = AM_NEUTRAL, .reason = "not evaluated"},
@@ -228,6 +229,7 @@ static void left_out(void **state)
     want_int("signatures", x.evidence->dkims, 2);
     want_int("over the limit", x.evidence->dkims_skipped, 2);
     want_str("i=", x.evidence->dkim[0].identity, "@example.org");
+    want_str("detail", x.evidence->dkim[0].detail, "@example.net");
     want_str("b=", x.evidence->dkim[0].signature, "ABCDEFGH");
     /* What a trusted sealer says of DMARC can still be judged. */
     am_trust_entry entry;
@@ -274,6 +276,52 @@ static void no_evidence(void **state)
     am_record x = again(f, "none");
     assert_null(x.evidence);
     assert_true(x.decision.fault && !x.cut);
+}
+
+static long mallocs_left;
+
+static void *scarce_malloc(size_t n)
+{
+    return mallocs_left-- > 0 ? malloc(n) : NULL;
+}
+
+/* Wherever jansson's memory ends: a whole line or none, the whole record or a reason. */
+static void no_memory(void **state)
+{
+    fixture *f = *state;
+    am_dns_rr rr = {.data = AM_STR("x")};
+    am_dns_answer answer = {.status = AM_DNS_DATA, .n = 1, .rr = &rr};
+    am_dns_lookup lookup = {AM_STR("example.org"), AM_DNS_TXT, &answer};
+    f->r.lookup = &lookup;
+    f->r.lookups = 1;
+    size_t n, whole;
+    char *line = am_record_write(&f->r, &whole);
+    am_record out;
+    am_error why;
+    unsigned written = 0, read = 0;
+    json_set_alloc_funcs(scarce_malloc, free);
+    for (long i = 0; i < 2000 && !(written && read); i++) {
+        mallocs_left = i;
+        char *less = am_record_write(&f->r, &n);
+        if (less)
+            assert_true(n == whole && memcmp(less, line, n) == 0);
+        written += less != NULL;
+        free(less);
+        mallocs_left = i;
+        read += am_record_read(f->a, line, whole, &out, &why);
+    }
+    json_set_alloc_funcs(malloc, free);
+    assert_true(written && read);
+    free(line);
+    /* And an arena that is too small for the record. */
+    line = am_record_write(&f->r, &n);
+    for (size_t cap = 0; cap < 8192; cap += 64) {
+        am_arena *small = am_arena_new(cap + 1);
+        if (am_record_read(small, line, n, &out, &why))
+            want_str("all of it", out.lookup[0].answer->rr[0].data, "x");
+        am_arena_free(small);
+    }
+    free(line);
 }
 
 /* Lines that somebody else made. */
@@ -703,6 +751,7 @@ int main(void)
         RECORD(left_out),
         RECORD(too_long),
         RECORD(no_evidence),
+        RECORD(no_memory),
         RECORD(not_believed),
         RECORD(recorded_answers),
         FOLDER(in_order),
