@@ -37,8 +37,8 @@ typedef struct entry {
     am_str name;
     am_dns_type type;
     parsed *parsed;
+    bool waited;
     am_arena *arena;
-    bool waited; /* it was counted */
     struct entry *next;
 } entry;
 
@@ -47,7 +47,7 @@ struct am_dns_session {
     am_arena *arena; /* of its own */
     am_trace *trace;
     entry *entries, too_many;
-    unsigned left, waits, questions, waits_for[TYPES];
+    unsigned waited, left, early, kept, waits, questions, waits_for[TYPES];
 };
 
 static const struct {
@@ -197,30 +197,54 @@ static void resolve(const fake_zone *z, entry *e)
     }
 }
 
-/* NULL: was never asked, and `make` is false. */
-static entry *find(am_dns_session *s, am_str name, am_dns_type type, bool make)
+typedef enum purpose { LOOK, EARLY, WAIT } purpose;
+
+/* Counts as libauth/dns/dns.c does. False: it is one question too many. */
+static bool count(am_dns_session *s, const entry *e, purpose why)
 {
-    static const am_dns_answer no_name = {.status = AM_DNS_NXDOMAIN, .ttl = 300};
-    if (name.n && name.p[name.n - 1] == '.')
-        name.n--;
-    for (entry *e = s->entries; e; e = e->next)
-        if (e->type == type && am_str_ieq(e->name, name))
-            return e;
-    bool askable = am_domain_askable(name);
-    if (!make && askable)
-        return NULL;
+    if (why == WAIT ? e && e->waited : e != NULL)
+        return true;
+    if (why == WAIT ? s->left <= s->kept : s->early == 0)
+        return false;
+    if (why != WAIT) {
+        s->early--;
+        return true;
+    }
+    s->left--;
+    s->waited++;
+    return true;
+}
+
+static entry *make(am_dns_session *s, am_str name, am_dns_type type, bool askable)
+{
     entry *e = am_arena_alloc(s->arena, sizeof *e);
     e->name = am_str_copy(s->arena, name);
     e->type = type;
     e->arena = s->arena;
     e->next = s->entries;
     s->entries = e;
-    if (!askable) {
-        e->answer = no_name;
-        return e;
-    }
-    s->questions++;
-    resolve(s->zone, e);
+    s->questions += askable;
+    e->answer = (am_dns_answer){.status = AM_DNS_NXDOMAIN, .ttl = 300};
+    if (askable)
+        resolve(s->zone, e);
+    return e;
+}
+
+/* NULL: it was never asked, and is not asked now. */
+static entry *find(am_dns_session *s, am_str name, am_dns_type type, purpose why)
+{
+    entry *e = s->entries;
+    if (name.n && name.p[name.n - 1] == '.')
+        name.n--;
+    while (e && !(e->type == type && am_str_ieq(e->name, name)))
+        e = e->next;
+    bool askable = am_domain_askable(name);
+    if (askable && why != LOOK && !count(s, e, why))
+        return why == WAIT ? &s->too_many : NULL;
+    if (!e && (why != LOOK || !askable))
+        e = make(s, name, type, askable);
+    if (e)
+        e->waited = e->waited || why == WAIT;
     return e;
 }
 
@@ -236,19 +260,27 @@ am_dns_session *am_dns_begin(
         .arena = am_arena_new(0),
         .trace = trace,
         .left = limits && limits->questions ? limits->questions : 150};
+    s->early = s->left;
     s->too_many.answer = (am_dns_answer){.status = AM_DNS_TEMPFAIL, .reason = "too many look-ups"};
     s->too_many.arena = s->arena;
     return s;
 }
 
+void am_dns_keep(am_dns_session *s, unsigned questions)
+{
+    s->kept = questions < s->left / 2 ? questions : s->left / 2;
+}
+
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
 {
-    find(s, name, type, true);
+    find(s, name, type, EARLY);
 }
 
 void am_dns_then(am_dns_session *s, am_str name, am_dns_type type, am_dns_fn *fn, void *arg)
 {
-    fn(arg, &find(s, name, type, true)->answer);
+    const entry *e = find(s, name, type, EARLY);
+    if (e)
+        fn(arg, &e->answer);
 }
 
 void am_dns_poll(am_dns_session *s)
@@ -256,22 +288,15 @@ void am_dns_poll(am_dns_session *s)
     (void)s;
 }
 
-void am_dns_keep(am_dns_session *s, unsigned questions)
+unsigned am_dns_waited(const am_dns_session *s)
 {
-    (void)s;
-    (void)questions;
+    return s->waited;
 }
 
 const am_dns_answer *am_dns_wait(
     am_dns_session *s, const char *step, const char *rfc, am_str name, am_dns_type type)
 {
-    entry *e = find(s, name, type, true);
-    bool asked = am_domain_askable(name) && !e->waited; /* early asking does not count */
-    if (asked && s->left == 0)
-        e = &s->too_many;
-    else if (asked)
-        s->left--;
-    e->waited = true;
+    const entry *e = find(s, name, type, WAIT);
     s->waits++;
     s->waits_for[type]++;
     if (s->trace)
@@ -282,7 +307,7 @@ const am_dns_answer *am_dns_wait(
 
 const am_dns_answer *am_dns_peek(am_dns_session *s, am_str name, am_dns_type type)
 {
-    const entry *e = find(s, name, type, false);
+    const entry *e = find(s, name, type, LOOK);
     return e ? &e->answer : NULL;
 }
 

@@ -128,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; good && i < in.r.results; i++) {
         const am_resinfo *r = &in.result[i];
         if (!am_authres_is_keyword(r->method) || !am_authres_is_keyword(r->result) ||
-            r->method.n + r->result.n > 800)
+            r->method.n + r->result.n > 900)
             continue;
         FUZZ_NEED(k < back.results);
         look_at_result(r, &back.result[k++]);

@@ -47,9 +47,11 @@ static void look_at_value(am_arena *a, am_str value, am_str id)
             FUZZ_NEED(!am_is(value.p[i], AM_CTL) || am_is(value.p[i], AM_FWS));
     if (claim != AM_CLAIM_OURS)
         return;
-    am_str commented = am_str_format(a, " (x)\r\n %.*s", AM_ARG(value));
+    am_buf commented = {.arena = a};
+    am_buf_cstr(&commented, " (x)\r\n ");
+    am_buf_str(&commented, value);
     am_str lower = am_str_lower(a, value);
-    FUZZ_NEED(am_authres_claim(a, commented, id) != AM_CLAIM_OTHER);
+    FUZZ_NEED(am_authres_claim(a, am_buf_get(&commented), id) != AM_CLAIM_OTHER);
     FUZZ_NEED(am_authres_claim(a, lower, id) == AM_CLAIM_OURS);
 }
 

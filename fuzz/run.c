@@ -97,5 +97,6 @@ am_str run_text(const run *r)
     am_arena *a = am_message_arena(r->message);
     am_results_options o = {.authserv_id = "mx.example.org", .full_sender = true};
     am_authres results = am_results(a, r->evidence, &o);
-    return am_authres_write(a, &results, "\n", 24);
+    am_str text = am_authres_write(a, &results, "\n", 24);
+    return am_arena_failed(a) ? (am_str){NULL, 0} : text;
 }

@@ -136,6 +136,8 @@ void am_client_eoh(am_message *m)
     am_evidence *e = &m->evidence;
     if (!am_client_is_relay(m->options, &e->ip))
         return;
+    m->facts.login = (am_login){0}; /* the relay's own: it says nothing of who sent the message */
+    e->auth_user = (am_str){0};
     e->relay = e->ip;
     e->hop =
         am_hop_find(&e->relay, &m->header, m->options->relay, m->options->relays, m->context.trace);
@@ -155,6 +157,19 @@ static am_spf_verdict unknown_client(am_message *m, am_str domain)
         .reason = am_str_format(m->arena, "behind a trusted relay: %s", m->evidence.hop.reason)};
 }
 
+/* max_questions bounds all identities of a message together: MAIL FROM has all of it, HELO what is
+ * left, a PRA the rest. A question asked again is free. */
+static am_spf_verdict check_spf(am_message *m, const am_spf_query *q)
+{
+    am_spf_options o = m->options->spf;
+    unsigned all = o.max_questions ? o.max_questions : AM_SPF_QUESTIONS;
+    unsigned before = am_dns_waited(m->context.dns);
+    o.max_questions = all > m->spf_asked ? all - m->spf_asked : 1;
+    am_spf_verdict v = am_spf_check(&m->context, &o, q);
+    m->spf_asked += am_dns_waited(m->context.dns) - before;
+    return v;
+}
+
 void am_client_finish_sender(am_message *m)
 {
     am_evidence *e = &m->evidence;
@@ -163,7 +178,7 @@ void am_client_finish_sender(am_message *m)
     am_spf_query q = query_sender(m);
     e->has_spf = e->ip.family || e->hop.relayed;
     if (e->ip.family)
-        e->spf = am_spf_check(&m->context, &m->options->spf, &q);
+        e->spf = check_spf(m, &q);
     else if (e->hop.relayed)
         e->spf = unknown_client(m, q.domain);
     if (e->spf_from_helo)
@@ -175,7 +190,7 @@ static void finish_helo_spf(am_message *m)
     am_evidence *e = &m->evidence;
     am_spf_query q = query_helo(m);
     if (e->ip.family && e->has_helo && !e->spf_from_helo)
-        e->helo_spf = am_spf_check(&m->context, &m->options->spf, &q);
+        e->helo_spf = check_spf(m, &q);
 }
 
 static void finish_helo(am_message *m)
@@ -233,7 +248,7 @@ static void finish_sender_id(am_message *m)
     q.domain = e->pra.mailbox.domain;
     q.local = e->pra.mailbox.local;
     q.scope = AM_SPF_SCOPE_PRA;
-    e->sender_id = am_spf_check(&m->context, &m->options->spf, &q);
+    e->sender_id = check_spf(m, &q);
     e->has_sender_id = true;
 }
 

@@ -25,7 +25,7 @@ typedef struct am_evidence {
     am_ip relay;
     am_str mail_from;  /* as the client gave it; absent: it gave none */
     am_mailbox sender; /* MAIL FROM; null path: domain and local absent */
-    am_str auth_user;  /* absent: not authenticated. Where relayed: the relay's own login */
+    am_str auth_user;  /* absent: not authenticated; a relay's own login does not count */
 
     bool has_iprev, has_spf, has_helo, has_arc, has_dmarc; /* the method ran */
     bool has_helo_check, has_auth, has_align, has_tls, has_sender_id, has_trail;

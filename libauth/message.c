@@ -19,7 +19,8 @@ enum {
     MAX_MEMORY = 64 << 20,
     MAX_FIELDS = 10000,
     MAX_HEADER = 8 << 20,
-    MAX_EARLY_KEYS = 20,
+    EARLY_KEYS = 10, /* of DKIM: as many as are evaluated where nothing else is wanted */
+    EARLY_SEALS = 20,
     SIGNATURES = 10,     /* what am_dkim_options.max_signatures 0 means */
     DMARC_QUESTIONS = 9, /* RFC 9989 4.10: eight of the author's walk; and does the domain exist? */
 };
@@ -53,51 +54,10 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
     return m;
 }
 
-static void trace_recorded(const am_message *m)
+/* A signature asks for its key; not all of a heap do: it would be others who had to answer. */
+static void start_key(am_message *m, const am_field *f, unsigned *asked, unsigned max)
 {
-    const am_evidence *e = &m->evidence;
-    for (size_t i = 0; i < e->dkims; i++)
-        am_trace_notef(m->context.trace, "dkim", "6376 6.1", e->dkim[i].domain,
-            "%s%s%s (as recorded)", am_result_word(e->dkim[i].result),
-            *e->dkim[i].reason ? ": " : "", e->dkim[i].reason);
-    if (e->arc.result != AM_NONE)
-        am_trace_notef(m->context.trace, "arc", "8617 5.2", AM_STR("chain"), "%s%s%s (as recorded)",
-            am_result_word(e->arc.result), *e->arc.reason ? ": " : "", e->arc.reason);
-}
-
-void am_message_recorded(am_message *m, const am_evidence *from)
-{
-    am_evidence *e = &m->evidence;
-    e->author = from->author;
-    e->dkim = from->dkim;
-    e->dkims = from->dkims;
-    e->dkims_skipped = from->dkims_skipped;
-    e->arc = from->arc;
-    e->limit = from->limit;
-    e->hop = from->hop;
-    e->relay = from->relay;
-    e->has_helo_check = from->has_helo_check;
-    e->helo_check = from->helo_check;
-    e->has_auth = from->has_auth;
-    e->auth = from->auth;
-    e->auth_user = from->auth_user;
-    e->has_align = from->has_align;
-    e->align = from->align;
-    e->has_tls = from->has_tls;
-    e->tls = from->tls;
-    e->has_sender_id = from->has_sender_id;
-    e->sender_id = from->sender_id;
-    e->pra = from->pra;
-    e->has_trail = from->has_trail;
-    e->trail = from->trail;
-    m->eoh = m->recorded = true;
-    trace_recorded(m);
-}
-
-/* A signature asks for its key; not all of a heap do, as the message's questions are counted. */
-static void start_key(am_message *m, const am_field *f)
-{
-    if (m->asked++ < MAX_EARLY_KEYS)
+    if ((*asked)++ < max)
         am_dkim_start(&m->context, f->value);
 }
 
@@ -116,9 +76,10 @@ static void field_seen(am_message *m)
     if (m->header.failed || m->options->no_prefetch)
         return;
     am_field *f = &m->header.field[m->header.n - 1];
-    if (am_str_iis(f->name, "DKIM-Signature") || am_str_iis(f->name, "ARC-Seal") ||
-        am_str_iis(f->name, "ARC-Message-Signature"))
-        start_key(m, f);
+    if (am_str_iis(f->name, "DKIM-Signature"))
+        start_key(m, f, &m->keys, EARLY_KEYS);
+    else if (am_str_iis(f->name, "ARC-Seal") || am_str_iis(f->name, "ARC-Message-Signature"))
+        start_key(m, f, &m->seals, EARLY_SEALS);
     else if (am_str_iis(f->name, "From"))
         start_author(m, f);
 }

@@ -27,7 +27,8 @@ struct am_message {
     am_client_facts facts;
     am_iprev_early *early_iprev;
     am_evidence evidence;
-    unsigned asked, authors; /* fields that have asked early: signatures, From */
+    unsigned spf_asked;      /* distinct questions of SPF, for all identities */
+    unsigned keys, seals, authors; /* fields that have asked early: signatures, ARC's, From */
     bool eoh;
     bool recorded; /* header and body were judged before */
 };

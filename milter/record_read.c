@@ -250,13 +250,23 @@ static void read_envelope(reader *r, const json_t *o, am_evidence *e)
     e->spf_from_helo = !e->sender.local.p && !e->sender.domain.p;
 }
 
+/* Texts that others print without asking, where a line has none. */
+static void set_reasons(am_evidence *e)
+{
+    static const char none[] = "not recorded";
+    e->pra.found = e->pra.field && e->pra.mailbox.domain.n;
+    e->pra.reason = e->pra.found ? "" : none;
+    if (e->hop.relayed && !e->hop.found && !e->hop.reason)
+        e->hop.reason = none;
+}
+
 static const am_evidence *read_evidence(reader *r, const json_t *o)
 {
     am_evidence *e = room_for(r, 1, sizeof *e);
     if (!e)
         return NULL;
     e->iprev.reason = e->arc.reason = e->dmarc.reason = e->trust.reason = "";
-    e->helo_check.reason = e->auth.reason = e->align.reason = e->tls.reason = e->pra.reason = "";
+    e->helo_check.reason = e->auth.reason = e->align.reason = e->tls.reason = "";
     read_envelope(r, o, e);
     for (const am_part *p = am_parts; p->name; p++) {
         const json_t *part = object_of(r, o, p->name);
@@ -265,6 +275,7 @@ static const am_evidence *read_evidence(reader *r, const json_t *o)
             take(r, part, p->members, (char *)e + p->offset);
         }
     }
+    set_reasons(e);
     e->auth.user = e->auth.result == AM_PASS ? e->auth_user : (am_str){0};
     if (e->has_dmarc) {
         read_dkim(r, o, e);

@@ -27,9 +27,9 @@ try:
     from testdns import TestDNS
 except ImportError as missing:
     tap.skip_all("%s (Debian: apt-get install python3-dkim python3-authres python3-dnspython python3-yaml)" % missing)
-from fixture import CONF, ID, ours  # noqa: E402
+from fixture import CONF, ID, ZONES, ours, zone  # noqa: E402
 from milterclient import Client, Daemon, applied, strings  # noqa: E402
-from mkdkim import NOW  # noqa: E402
+from mkdkim import NOW, Mail, key, sign  # noqa: E402
 
 AUTHMILL = build("authmill")
 build("authmilld")
@@ -151,7 +151,8 @@ def from_table():
 def authres_table():
     """Fields that may be taken for ours go; others stay, in their order."""
     kept = [(b"From", b" a@b.example"), (b"Authentication-Results", b" other.example; none")]
-    with Daemon(CONF % 'dns { zones = {"{dir}/zone"} }\nauthserv-id = "mx.example.org"\n', {"zone": ""}) as d:
+    conf = CONF.replace(ID, "mx.example.org") % ZONES
+    with Daemon(conf, {"zone": zone()}) as d:
         for what, want, text in vectors("authres.tsv"):
             if b"\0" in text:
                 continue  # no MTA can hand it on
@@ -169,11 +170,99 @@ def authres_table():
             report([] if left == (fields if want == "other" else kept) else [left], "authres: %s: %s" % (what, want))
 
 
-OTHERS = {"from.tsv": from_table, "authres.tsv": authres_table}
+# ---- Injection
+
+TAGS = "v=1; a=%s; d=%s; s=%s; h=%s; i=%s; bh=AAAA; b=%s"
+
+
+def tags(**one):
+    value = {"a": "rsa-sha256", "d": "attack.example", "s": "s1", "h": "from", "i": "@attack.example", "b": "AAAA"}
+    value.update(one)
+    return "DKIM-Signature: " + TAGS % tuple(value[t] for t in "adshib")
+
+
+def places(n, text):
+    """What stands where; a message that MAIL FROM has no CRLF in is not the business of these rows."""
+    ip = "198.51.100.%d" % (n + 1)
+    plain = {"ip": ip, "helo": "mx.attack.example", "mail_from": "x@t%d.attack.example" % n, "fields": ["From: x@attack.example"]}
+    yield "helo", dict(plain, helo=text)
+    yield "sender", dict(plain, mail_from=text)
+    yield "sender-local", dict(plain, mail_from=text + "@attack.example")
+    yield "sender-domain", dict(plain, mail_from="x@" + text + ".attack.example")
+    yield "from-name", dict(plain, fields=["From: " + text + " <x@attack.example>"])
+    yield "from-domain", dict(plain, fields=["From: x@" + text + ".attack.example"])
+    for t in "adshib":
+        yield t + "=", dict(plain, fields=plain["fields"] + [tags(**{t: text})])
+    yield "i= encoded", dict(plain, fields=plain["fields"] + [tags(i="".join("=%02X" % ord(c) for c in text) + "@attack.example")])
+    yield "results", dict(plain, fields=plain["fields"] + ["Authentication-Results: " + text])
+    yield "dns", plain  # explanation, SPF error and PTR name: by the zone
+
+
+def injection_zone(texts):
+    """exp= of every row's domain is its text; so is a label of its PTR name, and what its record cannot be."""
+    zone = {"attack.example": [{"TXT": "v=spf1 -all"}], "_dmarc.attack.example": [{"TXT": "v=DMARC1; p=reject"}]}
+    for n, text in enumerate(texts):
+        octets = text.encode("latin-1")
+        zone["t%d.attack.example" % n] = [{"TXT": "v=spf1 -all exp=e%d.attack.example" % n}]
+        zone["e%d.attack.example" % n] = [{"TXT": octets}]
+        zone["t%d.error.example" % n] = [{"TXT": b"v=spf1 " + octets + b" -all"}]
+        label = "".join("\\%03d" % o for o in octets[:60])
+        zone["%d.100.51.198.in-addr.arpa" % (n + 1)] = [{"PTR": label + ".ptr.example."}]
+        zone[label + ".ptr.example"] = [{"A": "198.51.100.%d" % (n + 1)}]
+    return zone
+
+
+def injection_table():
+    rows = [(what, never, text.decode("latin-1")) for what, never, text in vectors("injection.tsv")]
+    number = 0
+    with TestDNS(injection_zone([r[2] for r in rows])) as dns, \
+            Daemon(CONF % ('dns { nameservers = {"%s"} }\n' % dns.nameserver)) as d:
+        for n, (what, never, text) in enumerate(rows):
+            bad = []
+            for place, row in list(places(n, text)) + [("error", {"ip": "203.0.113.9", "mail_from": "x@t%d.error.example" % n})]:
+                if "\0" in str(row.get("helo")) + str(row.get("mail_from")):
+                    continue  # no C string can hold it
+                r = Row(dict(row, name=what, want={}))
+                got, wrong = by_check(r, dns, ())
+                if r.carried() is not None:
+                    wrong += by_daemon(r, d, number, got)
+                wrong += ["it passes"] if got and ("pass" in [s["result"] for s in got["dkim"]] or
+                                                   got["dmarc"]["result"] == "pass") else []
+                bad += [("%s: %s" % (place, w))[:1000] for w in wrong]
+                number += 1
+            report(bad, "injection: " + what)
+        report(["%r" % x for x in d.log if not re.match(r"authmilld\[\d+\]: [ -~]*$", x)], "injection: every line of log is one")
+
+
+# ---- Many signatures
+
+def signatures():
+    """A heap of signatures: ten keys are asked for; whoever may speak for the author is not crowded out."""
+    keys = {"k%d._domainkey.attack.example" % n: [{"TXT": key("rsa1024").record().decode()}] for n in range(40)}
+    keys["s1._domainkey.legit.example"] = [{"TXT": key("rsa2048").record().decode()}]
+    mail = Mail([b"From: admin@legit.example", b"Subject: x"], b"Hello.\r\n")
+    honest = sign(mail, d=b"legit.example", s=b"s1", h=b"from:subject")
+    for what, base, names in (("all of strangers", mail, 10), ("the author's at the bottom", honest, 20)):
+        heap = base
+        for n in range(40):
+            heap = sign(heap, "rsa1024", d=b"attack.example", s=b"k%d" % n, h=b"from")
+        row = Row({"name": what, "want": {"dmarc": "none", "most": 40}})
+        row.mail = heap
+        with TestDNS(keys) as dns:
+            got, bad = by_check(row, dns, ("--time", str(NOW)))
+            asked = {q.name for q in dns.queries if "_domainkey" in q.name}
+        bad += ["%d keys were asked for" % len(asked)] if len(asked) > names else []
+        passed = [s["domain"] for s in got["dkim"] if s["result"] == "pass"] if got else []
+        want = ["attack.example"] * 10 if base is mail else ["attack.example"] * 9 + ["legit.example"]
+        bad += [] if passed == want else ["passed: %r" % passed]
+        report(bad, "signatures: 40, " + what)
+
+
+OTHERS = {"signatures": signatures, "injection.tsv": injection_table, "from.tsv": from_table, "authres.tsv": authres_table}
 
 
 def main(names):
-    every = sorted(n for n in os.listdir(VECTORS) if n.endswith((".yml", ".tsv")))
+    every = sorted({n for n in os.listdir(VECTORS) if n.endswith((".yml", ".tsv"))} | set(OTHERS))
 
     def one(name):
         def test():

@@ -8,6 +8,7 @@
 #include "libauth/base/lex.h"
 
 #include <string.h>
+#include <time.h>
 
 typedef struct page {
     FILE *out;
@@ -95,11 +96,132 @@ static void dmarc_line(const page *p, const am_evidence *e, const char *disposit
     fprintf(p->out, "; disposition %s\n", disposition);
 }
 
+/* Behind a relay of ours: whose address was judged. */
+static void hop_line(const page *p, const am_evidence *e)
+{
+    char relay[AM_IP_TEXT], ip[AM_IP_TEXT];
+    fprintf(
+        p->out, "%-10s %s is a trusted relay; the client ", "hop", am_ip_text(&e->relay, relay));
+    if (e->hop.found)
+        fprintf(p->out, "was %s", am_ip_text(&e->ip, ip));
+    else
+        fprintf(p->out, "is unknown: %s", e->hop.reason);
+    item(p, ", ", e->helo);
+    fputc('\n', p->out);
+}
+
+static void line(const page *p, const char *method, am_result r, am_str about, am_str reason)
+{
+    begin(p, method, r);
+    item(p, " ", about);
+    item(p, about.n ? ": " : " ", reason);
+    fputc('\n', p->out);
+}
+
+static void other_lines(const page *p, const am_evidence *e)
+{
+    if (e->has_iprev)
+        line(p, "iprev", e->iprev.result, e->iprev.name, am_str_of(e->iprev.reason));
+    if (e->has_sender_id)
+        line(p, "sender-id", e->sender_id.result, e->sender_id.domain, e->sender_id.reason);
+    if (e->has_auth)
+        line(p, "auth", e->auth.result, e->auth_user, am_str_of(e->auth.reason));
+    if (e->has_align)
+        line(p, "x-auth-align", e->align.result, e->align.address, am_str_of(e->align.reason));
+    if (e->has_helo_check)
+        line(p, "x-helo", e->helo_check.result, e->helo, am_str_of(e->helo_check.reason));
+    if (e->has_tls)
+        line(p, "x-tls", e->tls.result, e->tls.version, am_str_of(e->tls.reason));
+    if (e->has_trail)
+        line(p, "x-trail", e->trail.result, (am_str){NULL, 0}, e->trail.reason);
+}
+
+/* RFC 4407: who is responsible for the message's latest way. */
+static void pra_line(const page *p, const am_evidence *e)
+{
+    fprintf(p->out, "%-10s ", "pra");
+    if (!e->pra.found) {
+        fprintf(p->out, "none: %s\n", e->pra.reason);
+        return;
+    }
+    outside(p, e->pra.mailbox.local);
+    item(p, "@", e->pra.mailbox.domain);
+    fprintf(p->out, ", of %s\n", e->pra.field);
+}
+
+/* ---- The trail: a table of the Received fields */
+
+enum { COLUMNS = 6, WIDEST = 32 };
+
+typedef struct row {
+    char cell[COLUMNS][WIDEST + 1];
+} row;
+
+/* Printable, and no wider than a column may be. */
+static void set_cell(char *cell, am_str s)
+{
+    size_t n = 0;
+    if (!s.n)
+        s = AM_STR("-");
+    for (size_t i = 0; i < s.n && n < WIDEST; i++)
+        cell[n++] = am_is(s.p[i], AM_VCHAR) ? s.p[i] : '?';
+    if (n == WIDEST && s.n > WIDEST)
+        memcpy(cell + WIDEST - 3, "...", 3);
+    cell[n] = '\0';
+}
+
+static void fill_row(row *r, const am_received *x)
+{
+    char ip[AM_IP_TEXT], when[WIDEST] = "";
+    time_t t = (time_t)x->time;
+    struct tm tm;
+    if (x->has_time && gmtime_r(&t, &tm))
+        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    const am_str text[COLUMNS] = {
+        x->helo, x->name, am_str_of(am_ip_text(&x->ip, ip)), x->by, x->with, am_str_of(when)};
+    for (size_t i = 0; i < COLUMNS; i++)
+        set_cell(r->cell[i], text[i]);
+}
+
+static bool last(size_t column)
+{
+    return column + 1 == COLUMNS;
+}
+
+static void trail_table(const page *p, const am_trail *t)
+{
+    static const char *const head[COLUMNS] = {"helo", "name", "address", "by", "with", "time"};
+    size_t width[COLUMNS];
+    row r;
+    for (size_t c = 0; c < COLUMNS; c++)
+        width[c] = strlen(head[c]);
+    for (size_t i = 0; i < t->hops; i++) {
+        fill_row(&r, &t->hop[i].received);
+        for (size_t c = 0; c < COLUMNS; c++)
+            width[c] = strlen(r.cell[c]) > width[c] ? strlen(r.cell[c]) : width[c];
+    }
+    fputs("\nReceived, the last hop first\n      ", p->out);
+    for (size_t c = 0; c < COLUMNS; c++)
+        fprintf(p->out, "%-*s%s", last(c) ? 0 : (int)width[c], head[c], last(c) ? "\n" : "  ");
+    for (size_t i = 0; i < t->hops; i++) {
+        const am_received *x = &t->hop[i].received;
+        fprintf(p->out, "  %2zu  ", i + 1);
+        fill_row(&r, x);
+        for (size_t c = 0; c < COLUMNS && x->status == AM_RECEIVED_READ; c++)
+            fprintf(
+                p->out, "%-*s%s", last(c) ? 0 : (int)width[c], r.cell[c], last(c) ? "\n" : "  ");
+        if (x->status != AM_RECEIVED_READ)
+            fprintf(p->out, "(%s)\n", x->reason);
+    }
+}
+
 static void steps(const page *p, const am_trace *t)
 {
     fputs("\nstep by step\n", p->out);
     for (const am_step *s = t->first; s; s = s->next) {
-        fprintf(p->out, "  %-6s RFC %-14s ", s->step, s->rfc);
+        if (strcmp(s->step, "trail") == 0 && am_str_istarts(s->question, "Received field"))
+            continue; /* the table has it */
+        fprintf(p->out, "  %-9s RFC %-14s ", s->step, s->rfc);
         outside(p, s->question);
         fputs(" -> ", p->out);
         outside(p, s->answer);
@@ -111,6 +233,8 @@ void am_text_evidence(
     FILE *out, const am_evidence *e, const am_text_outcome *o, bool explain, bool colour)
 {
     page p = {out, colour};
+    if (e->hop.relayed)
+        hop_line(&p, e);
     if (e->has_spf)
         spf_line(&p, e->spf_from_helo ? "spf (helo)" : "spf", &e->spf);
     if (e->has_spf && e->has_helo && !e->spf_from_helo)
@@ -127,18 +251,12 @@ void am_text_evidence(
     }
     if (e->has_dmarc)
         dmarc_line(&p, e, o->disposition);
-    if (e->has_iprev) {
-        begin(&p, "iprev", e->iprev.result);
-        item(&p, " ", e->iprev.name);
-        item(&p, ": ", am_str_of(e->iprev.reason));
-        fputc('\n', out);
-    }
-    if (e->auth_user.n) {
-        begin(&p, "auth", AM_PASS);
-        item(&p, " ", e->auth_user);
-        fputc('\n', out);
-    }
+    other_lines(&p, e);
+    if (explain && e->has_dmarc)
+        pra_line(&p, e);
     fprintf(out, "%-10s %s\n", "action", o->action);
+    if (explain && e->trail.hops)
+        trail_table(&p, &e->trail);
     if (explain && e->trace)
         steps(&p, e->trace);
 }

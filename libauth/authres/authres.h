@@ -32,14 +32,14 @@ typedef struct am_authres {
  * The id is never folded away from the field's name, and each result starts a line. No
  * line is over 998 octets. Method, result, ptype and property are written in lower case.
  *
- * Nothing from outside can end a value, a comment or the field. Controls (C0, DEL, C1, U+2028,
- * U+2029) become '?', one a character; octets that are not valid UTF-8 one '?' each.
- * Properties: written as a token, as [local-part]@domain, else quoted; left out where the
- * value is absent, over 500 octets, or over 900 as it would be written, or where ptype or property
- * is no keyword. Id, reason and comment are cut behind 400 octets, between characters; in a comment
- * each run of spaces becomes one, those at its ends go, DQUOTE becomes an apostrophe.
- * A result whose method or result word is no keyword (RFC 5321 4.1.2) is left out.
- * Absent: out of memory. */
+ * Nothing from outside can end a value, a comment or the field. Controls (C0, DEL, C1), line and
+ * direction marks and characters that take no room (U+200B, U+FEFF, ...) become '?', one a
+ * character; octets that are not valid UTF-8 one '?' each. Properties: written as a token, as
+ * [local-part]@domain, else quoted; left out where the value is absent, over 500 octets, or over
+ * 900 as it would be written, or where ptype or property is no keyword. Id, reason and comment are
+ * cut behind 400 octets, between characters; in a comment each run of spaces becomes one, those at
+ * its ends go, DQUOTE becomes an apostrophe. A result whose method or result word is no keyword
+ * (RFC 5321 4.1.2) is left out. Absent: out of memory. */
 am_str am_authres_write(am_arena *a, const am_authres *r, const char *eol, size_t column);
 
 /* Reads a field's value, folds (CRLF or LF) and comments included. Keywords come in lower case;

@@ -41,17 +41,25 @@ static void piece(writer *w, am_str text, bool fold)
     w->column += text.n;
 }
 
-/* C1 controls; line and paragraph separators (U+2028, 2029), where some readers end lines; marks
- * that turn text around (U+200E, 200F, 202A to 202E, 2066 to 2069), so that a line reads as another. */
-static bool is_unicode_control(am_str s, size_t len)
+/* Characters that nobody sees and that change what is read: C1 controls; line and paragraph
+ * separators, where some readers end lines; marks that turn text around; what takes no room. U+200C
+ * and 200D stay: some scripts need them. */
+static const struct {
+    uint32_t from, to;
+} unseen[] = {{0x80, 0x9F}, {0xAD, 0xAD}, {0x61C, 0x61C}, {0x180E, 0x180E}, {0x200B, 0x200B},
+    {0x200E, 0x200F}, {0x2028, 0x202E}, {0x2060, 0x206F}, {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB},
+    {0xE0000, 0xE007F}};
+
+/* Of valid UTF-8, `len` octets. */
+static bool is_unseen(am_str s, size_t len)
 {
-    const unsigned char *o = (const unsigned char *)s.p;
-    if (len == 2)
-        return o[0] == 0xC2 && o[1] < 0xA0;
-    if (len != 3 || o[0] != 0xE2)
-        return false;
-    return (o[1] == 0x80 && (o[2] == 0x8E || o[2] == 0x8F || (o[2] >= 0xA8 && o[2] <= 0xAE))) ||
-           (o[1] == 0x81 && o[2] >= 0xA6 && o[2] <= 0xA9);
+    uint32_t c = (unsigned char)*s.p & (0x7Fu >> (len - (len == 1)));
+    for (size_t i = 1; i < len; i++)
+        c = c << 6 | ((unsigned char)s.p[i] & 0x3F);
+    for (size_t i = 0; i < sizeof unseen / sizeof *unseen; i++)
+        if (c >= unseen[i].from && c <= unseen[i].to)
+            return true;
+    return false;
 }
 
 /* Visible ASCII, spaces and UTF-8; each other character or octet becomes '?'.
@@ -66,7 +74,7 @@ static am_str sanitised(writer *w, am_str in, size_t max)
     }
     while (in.n) {
         size_t len = am_utf8_len(in);
-        bool bad = len == 0 || is_unicode_control(in, len) || am_is(*in.p, AM_CTL);
+        bool bad = len == 0 || is_unseen(in, len) || am_is(*in.p, AM_CTL);
         if (n + (bad ? 1 : len) > max)
             break;
         for (size_t i = 0; i < len && !bad; i++)

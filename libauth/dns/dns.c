@@ -58,6 +58,7 @@ struct am_dns_session {
     am_trace *trace;
     int64_t wait_left;                /* milliseconds */
     unsigned kept;                    /* of waits_left, for later (am_dns_keep) */
+    unsigned waited;                  /* distinct questions */
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
     bool full;                        /* waits_left was asked for when there were none */
@@ -373,6 +374,7 @@ static am_answer *answer_to(am_dns_session *s, am_str name, am_dns_type type)
             return &s->own[NO_MEMORY];
         q->counted = true;
         s->waits_left--;
+        s->waited++;
     }
     if (q->answer)
         am_dns_poll(s);
@@ -414,6 +416,11 @@ const am_dns_lookup *am_dns_lookups(const am_dns_session *s, size_t *n, bool *fu
             list[(*n)++] =
                 (am_dns_lookup){am_str_n(q->key.name, q->key.n), q->key.type, &q->answer->pub};
     return list;
+}
+
+unsigned am_dns_waited(const am_dns_session *s)
+{
+    return s->waited;
 }
 
 void am_dns_end(am_dns_session *s)

@@ -129,6 +129,9 @@ const am_dns_answer *am_dns_peek(am_dns_session *s, am_str name, am_dns_type typ
  * questions that do not stand here were answered with "too many look-ups". */
 const am_dns_lookup *am_dns_lookups(const am_dns_session *s, size_t *n, bool *full);
 
+/* How many distinct questions were waited for so far; does not depend on early asking. */
+unsigned am_dns_waited(const am_dns_session *s);
+
 /* Gives all answers back; questions still in flight go on into the cache.
  * NULL is fine. */
 void am_dns_end(am_dns_session *s);

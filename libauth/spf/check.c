@@ -238,13 +238,14 @@ static bool set_values(am_spf_eval *e, const am_spf_query *q, am_str domain)
 static am_result begin(am_spf_eval *e, const am_context *c, const am_spf_options *o,
     const am_spf_query *q, am_str *domain)
 {
-    *e = (am_spf_eval){.c = c, .reason = AM_STR(""), .mechanism = AM_STR("")};
+    *e = (am_spf_eval){
+        .c = c, .before = am_dns_waited(c->dns), .reason = AM_STR(""), .mechanism = AM_STR("")};
     e->scope = q->scope;
     e->step = scopes[q->scope].step;
     e->max.max_terms = or_default(o ? o->max_terms : 0, 10);
     e->max.max_void = or_default(o ? o->max_void : 0, 2);
     e->max.max_names = or_default(o ? o->max_names : 0, 10);
-    e->max.max_questions = or_default(o ? o->max_questions : 0, 64);
+    e->max.max_questions = or_default(o ? o->max_questions : 0, AM_SPF_QUESTIONS);
     if (q->ip.family == 0) {
         e->reason = AM_STR("no client address");
         return AM_NONE;

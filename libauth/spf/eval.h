@@ -16,6 +16,7 @@ typedef struct am_spf_eval {
     am_spf_values values; /* d and p are set before each expansion */
 
     unsigned terms, voids, questions; /* used so far */
+    unsigned before;                  /* distinct questions of the message before this check */
     am_result error;                  /* AM_NONE, or temperror or permerror: sticks */
     am_str reason;                    /* of the error, or of the result none */
     bool insecure, local_used;

@@ -48,7 +48,8 @@ void am_spf_count_void(am_spf_eval *e, am_str domain)
 
 const am_dns_answer *am_spf_ask(am_spf_eval *e, const char *rfc, am_str name, am_dns_type type)
 {
-    if (e->questions++ >= e->max.max_questions) {
+    e->questions++;
+    if (am_dns_waited(e->c->dns) - e->before >= e->max.max_questions) {
         am_spf_fail(e, AM_PERMERROR, "more than %u DNS look-ups", e->max.max_questions);
         return NULL;
     }

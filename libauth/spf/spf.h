@@ -5,11 +5,14 @@
 #include "libauth/base/result.h"
 #include "libauth/dns/context.h"
 
+enum { AM_SPF_QUESTIONS = 64 }; /* the default of max_questions */
+
 typedef struct am_spf_options {
     unsigned max_terms;     /* 4.6.4: terms that query; 0: 10 */
     unsigned max_void;      /* 4.6.4: look-ups without an answer; 0: 2 */
     unsigned max_names;     /* 4.6.4: MX and PTR names; 0: 10 */
-    unsigned max_questions; /* of one check_host in all; beyond: permerror; 0: 64 */
+    unsigned max_questions; /* new ones of one check_host in all; what the message asked before is
+                               free; beyond: permerror; 0: 64 */
 } am_spf_options;
 
 /* Which records count, and for whom. */

@@ -31,10 +31,11 @@ def results(value):
     """[(method, result, text of the whole part)] of a value of Authentication-Results
     that authmill wrote; the id stands first as ("", id, ...)."""
     unfolded = re.sub(r"\r?\n[ \t]*", " ", value).strip()
-    parts, quoted, start = [], False, 0
+    parts, quoted, escaped, start = [], False, False, 0
     for i, c in enumerate(unfolded + ";"):
-        if c == '"' and unfolded[i - 1] != "\\":
+        if c == '"' and not escaped:
             quoted = not quoted
+        escaped = c == "\\" and not escaped
         if c == ";" and not quoted:
             parts.append(unfolded[start:i].strip())
             start = i + 1

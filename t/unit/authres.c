@@ -278,6 +278,8 @@ static void write_values(void **state)
         {"a\x7f", "\"a?\""},
         {"a\xff\xc3", "\"a??\""},
         {"a\302\205b\xe2\x80\xa8", "\"a?b?\""},
+        {"a\xe2\x80\x8b.b\xef\xbb\xbf\xc2\xad\xd8\x9c", "\"a?.b???\""},
+        {"\xe2\x80\x8c\xc2\xac\xf3\xa0\x80\xa1", "\"\xe2\x80\x8c\xc2\xac?\""},
         {"a\xe2\x80\xae"
          "b\xe2\x81\xa9",
             "\"a?b?\""},
@@ -398,9 +400,9 @@ static am_str random_text(am_arena *a)
 {
     static const char *const parts[] = {"a", "example.org", "@", ".", "\"", "\\", "(", ")", ";",
         " ", "=", "\r\n", "\r\n ", "\t", "\n", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80",
-        "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x80", "\xff", "dkim=pass",
-        "user@example.org", "/", ",", "<", "  ", "; spf=pass", "none", "=?utf-8?q?x?=", "\x7f", "-",
-        "'", ":", "1"};
+        "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x80\x8b", "\xef\xbb\xbf",
+        "\xc2\xad", "\xe2\x80", "\xff", "dkim=pass", "user@example.org", "/", ",", "<", "  ",
+        "; spf=pass", "none", "=?utf-8?q?x?=", "\x7f", "-", "'", ":", "1"};
     am_buf b = {.arena = a};
     unsigned kind = below(4), n = below(10) ? below(12) : below(300);
     if (kind == 3)
@@ -461,8 +463,10 @@ static am_str model_text(am_arena *a, am_str in, size_t max)
         bad = bad || (len == 3 && (cp < 0x800 || (cp >= 0xD800 && cp < 0xE000))) ||
               (len == 4 && (cp < 0x10000 || cp > 0x10FFFF));
         bool ctl =
-            !bad && (cp < 0x20 || (cp >= 0x7F && cp < 0xA0) || cp == 0x200E || cp == 0x200F ||
-                        (cp >= 0x2028 && cp <= 0x202E) || (cp >= 0x2066 && cp <= 0x2069));
+            !bad && (cp < 0x20 || (cp >= 0x7F && cp < 0xA0) || cp == 0xAD || cp == 0x61C ||
+                        cp == 0x180E || cp == 0x200B || cp == 0x200E || cp == 0x200F ||
+                        (cp >= 0x2028 && cp <= 0x202E) || (cp >= 0x2060 && cp <= 0x206F) ||
+                        cp == 0xFEFF || (cp >= 0xFFF9 && cp <= 0xFFFB) || cp >> 7 == 0xE0000 >> 7);
         if (b.n + (bad || ctl ? 1 : len) > max)
             break;
         if (bad || ctl)

@@ -194,6 +194,11 @@ void *am_dns_parsed_keep(
     return obj;
 }
 
+unsigned am_dns_waited(const am_dns_session *s)
+{
+    return s->waited;
+}
+
 unsigned fake_dns_waited(const am_dns_session *s)
 {
     return s->waited;
