@@ -189,7 +189,9 @@ static void finish_aligned(am_message *m)
 {
     am_evidence *e = &m->evidence;
     unsigned signatures = m->options->dkim.max_signatures;
-    if (m->options->no_prefetch && e->author.status == AM_AUTHOR_ONE)
+    if (m->dkim)
+        am_dkim_ask(m->dkim);
+    if (e->author.status == AM_AUTHOR_ONE)
         am_dmarc_start(&m->context, &m->options->dmarc, e->author.mailbox.domain);
     am_dns_keep(m->context.dns, (signatures ? signatures : SIGNATURES) + DMARC_QUESTIONS);
     am_client_finish_sender(m);
@@ -199,8 +201,14 @@ static void finish_aligned(am_message *m)
     finish_dmarc(m);
 }
 
+void am_message_progress(am_message *m, void (*tell)(void *arg), void *arg)
+{
+    am_dns_progress(m->context.dns, tell, arg);
+}
+
 const am_evidence *am_message_finish(am_message *m)
 {
+    am_dns_allow_early(m->context.dns); /* nothing is early any more */
     if (m->eoh)
         finish_aligned(m);
     else
@@ -211,7 +219,7 @@ const am_evidence *am_message_finish(am_message *m)
         finish_trust(m);
     }
     bool header = m->eoh && !m->recorded && !m->evidence.limit;
-    if (am_arena_failed(m->arena) || (header && !(m->dkim && m->arc)))
+    if (am_arena_failed(m->arena) || m->evidence.arc.fault || (header && !(m->dkim && m->arc)))
         m->evidence.fault = "out of memory";
     return &m->evidence;
 }

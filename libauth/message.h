@@ -72,6 +72,9 @@ void am_message_eoh(am_message *m);
 bool am_message_wants_body(const am_message *m);
 void am_message_body(am_message *m, const void *p, size_t n);
 
+/* While am_message_finish waits, `tell` is called every two seconds, from the thread that waits. */
+void am_message_progress(am_message *m, void (*tell)(void *arg), void *arg);
+
 /* The verdicts; waits for the DNS. After eoh; or without it: SPF and iprev
  * alone. Never NULL; valid until am_message_free. Once. */
 const am_evidence *am_message_finish(am_message *m);

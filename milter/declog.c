@@ -7,8 +7,8 @@
  * once a minute, and mail never waits. Waits: the thread; am_declog_close. Memory: the queue,
  * bounded. Callers: am_declog_put any thread, the others one.
  *
- * The file is opened before privileges drop, and by its name once: a new configuration is a new
- * worker, which opens it again.
+ * Files and sockets are opened before privileges drop, the file by its name once: a new
+ * configuration is a new worker, which opens it again.
  */
 #include "config.h"
 
@@ -21,15 +21,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { COMPLAIN_EVERY_S = 60, MODE = 0640 };
+enum { COMPLAIN_EVERY_S = 60, MODE = 0640, JOURNAL_ROOM = 2 << 20 };
 
 typedef struct line {
     struct line *next;
@@ -117,6 +115,7 @@ static int open_file(const char *path, am_error *why)
 
 static int open_journal(const char *path, struct sockaddr_un *to, am_error *why)
 {
+    const int room = JOURNAL_ROOM;
     *to = (struct sockaddr_un){.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof to->sun_path) {
         am_error_set(why, "%s: the path is too long", path);
@@ -126,6 +125,9 @@ static int open_journal(const char *path, struct sockaddr_un *to, am_error *why)
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         am_error_set(why, "journal: %s", strerror(errno));
+    /* Room for the longest line; where that is not granted, such a line is lost. */
+    else if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) != 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     return fd;
 }
 
@@ -195,33 +197,6 @@ static const char *write_file(am_declog *d, const line *l)
     return d->torn ? "only a part of a line had room" : NULL;
 }
 
-/* A datagram too large for a socket goes as a file in memory. */
-static const char *send_as_file(const am_declog *d, struct msghdr *m)
-{
-    union {
-        char room[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control = {.room = {0}};
-    int fd = memfd_create("authmill", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        return strerror(errno);
-    bool good =
-        writev(fd, m->msg_iov, (int)m->msg_iovlen) > 0 &&
-        fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0;
-    m->msg_iovlen = 0;
-    m->msg_control = control.room;
-    m->msg_controllen = sizeof control.room;
-    struct cmsghdr *c = CMSG_FIRSTHDR(m);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(c), &fd, sizeof fd);
-    good = good && sendmsg(d->journal, m, MSG_NOSIGNAL) >= 0;
-    const char *why = good ? NULL : strerror(errno);
-    close(fd);
-    return why;
-}
-
 /* The journal's own protocol: NAME=value, a line each. A record holds no LF but its last. */
 static const char *send_journal(const am_declog *d, const line *l)
 {
@@ -229,9 +204,7 @@ static const char *send_journal(const am_declog *d, const line *l)
     struct iovec part[] = {{head, sizeof head - 1}, {l->text, l->n}};
     struct sockaddr_un to = d->to;
     struct msghdr m = {.msg_name = &to, .msg_namelen = sizeof to, .msg_iov = part, .msg_iovlen = 2};
-    if (sendmsg(d->journal, &m, MSG_NOSIGNAL) >= 0)
-        return NULL;
-    return errno == EMSGSIZE || errno == ENOBUFS ? send_as_file(d, &m) : strerror(errno);
+    return sendmsg(d->journal, &m, MSG_NOSIGNAL) >= 0 ? NULL : strerror(errno);
 }
 
 static void write_line(am_declog *d, const line *l)

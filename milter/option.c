@@ -243,6 +243,7 @@ const am_option am_option_table[] = {
     {"", "on-fault", "tempfail", WORD(on_fault, action)},
     {"", "on-dns-failure", "accept", WORD(on_dns_failure, action)},
     {"", "drain", "30", SECONDS(drain_ms, 0, 600)},
+    {"", "sandbox", "yes", BOOL(sandbox, yes_no)},
     {"log", "to", "syslog", WORD(log.to, log_to)},
     {"log", "facility", "mail", WORD(log.facility, facility)},
     {"log", "level", "info", WORD(log.level, level)},

@@ -65,6 +65,7 @@ static const am_member members_arc[] = {
     MEMBER(am_arc_verdict, "reason", WORDS, reason),
     MEMBER(am_arc_verdict, "at", COUNT, at),
     MEMBER(am_arc_verdict, "open", WORDS, open),
+    MEMBER(am_arc_verdict, "fault", FLAG, fault),
     MEMBER(am_arc_verdict, "secure", FLAG, secure),
     END,
 };

@@ -230,6 +230,12 @@ static void strip(am_session *s, const am_evidence *e, am_outcome *o)
     o->strip.spared = keep ? e->hop.field : 0;
 }
 
+void am_session_progress(am_session *s, void (*tell)(void *arg), void *arg)
+{
+    if (s->message)
+        am_message_progress(s->message, tell, arg);
+}
+
 am_outcome *am_session_finish(am_session *s, const char *id)
 {
     uint64_t from = clock_us();

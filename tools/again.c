@@ -9,12 +9,6 @@
 
 #include <string.h>
 
-static am_results_options results_options(const am_judge *j)
-{
-    return (am_results_options){
-        .authserv_id = j->conf->authserv_id, .full_sender = j->conf->authres.full_sender};
-}
-
 /* The public suffix list, where the record was made with one. */
 static bool set_psl(am_again *x, const am_judge *j, am_options *o, am_error *why)
 {
@@ -102,7 +96,7 @@ static void put(json_t *o, const char *key, am_str value)
 static json_t *evidence(
     am_arena *a, const am_evidence *e, const am_decision *d, const am_judge *j, bool explain)
 {
-    am_results_options ro = results_options(j);
+    am_results_options ro = am_judge_results(j->conf, j->conf->authserv_id);
     am_json_outcome o = {am_action_word(d->action), d->disposition ? d->disposition : "none",
         am_judge_field(a, e, &ro)};
     return am_json_evidence(e, &o, explain);

@@ -22,6 +22,9 @@ void am_judge_free(am_judge *j);
 /* Header and body; the envelope comes first. */
 void am_judge_feed(am_message *m, const am_eml *eml);
 
+/* How the configuration writes results, under this id. */
+am_results_options am_judge_results(const am_conf *c, const char *authserv_id);
+
 /* The value of Authentication-Results on one line; absent: out of memory. */
 am_str am_judge_field(am_arena *a, const am_evidence *e, const am_results_options *o);
 

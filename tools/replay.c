@@ -86,8 +86,7 @@ static bool judge(request *q, column *c, const item *t, am_reported *out)
     feed(out->message, t->kept, t->eml, &t->envelope);
     out->evidence = am_message_finish(out->message);
     out->decision = am_policy_decide(c->judge.conf, out->evidence, !t->no_quarantine);
-    am_results_options ro = {.authserv_id = q->column[0].judge.conf->authserv_id,
-        .full_sender = c->judge.conf->authres.full_sender};
+    am_results_options ro = am_judge_results(c->judge.conf, q->column[0].judge.conf->authserv_id);
     out->field = am_judge_field(am_message_arena(out->message), out->evidence, &ro);
     return true;
 }
@@ -95,8 +94,8 @@ static bool judge(request *q, column *c, const item *t, am_reported *out)
 /* What was decided when the record was made, as if a configuration had. */
 static am_reported as_recorded(const request *q, am_arena *a, const am_record *r)
 {
-    am_results_options ro = {.authserv_id = q->column[0].judge.conf->authserv_id,
-        .full_sender = q->column[0].judge.conf->authres.full_sender};
+    const am_conf *c = q->column[0].judge.conf;
+    am_results_options ro = am_judge_results(c, c->authserv_id);
     am_reported x = {.evidence = r->evidence, .decision = r->decision};
     if (r->evidence)
         x.field = am_judge_field(a, r->evidence, &ro);

@@ -20,6 +20,7 @@ enum {
     MAX_TTL = 86400,
     WAIT_MS = 20000,
     QUESTIONS = 150,
+    TELL_MS = 2000,
 };
 
 struct am_dns {
@@ -56,8 +57,11 @@ struct am_dns_session {
     am_dns *dns;
     am_arena *arena;
     am_trace *trace;
-    int64_t wait_left;                /* milliseconds */
-    unsigned kept;                    /* of waits_left, for later (am_dns_keep) */
+    int64_t wait_left;       /* milliseconds */
+    unsigned kept;           /* of waits_left, for later (am_dns_keep) */
+    void (*tell)(void *arg); /* NULL: nobody wants to hear that there is a wait */
+    void *tell_arg;
+    int64_t told;                     /* when it was called last */
     unsigned waited;                  /* distinct questions */
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
@@ -282,6 +286,11 @@ void am_dns_keep(am_dns_session *s, unsigned questions)
     s->kept = questions < half ? questions : half;
 }
 
+void am_dns_allow_early(am_dns_session *s)
+{
+    s->no_early = false;
+}
+
 static question *start(am_dns_session *s, am_str name, am_dns_type type)
 {
     am_qkey k;
@@ -343,18 +352,35 @@ void am_dns_poll(am_dns_session *s)
         collect(s);
 }
 
+void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg)
+{
+    s->tell = tell;
+    s->tell_arg = arg;
+    s->told = am_now();
+}
+
+/* The end of this stretch of a wait that may last until `end`. */
+static int64_t stretch(const am_dns_session *s, int64_t end)
+{
+    return s->tell && s->told + TELL_MS < end ? s->told + TELL_MS : end;
+}
+
 static void wait_for(am_dns_session *s, question *q)
 {
-    int64_t from = am_now(), until = from + s->wait_left;
-    bool more = true;
+    int64_t from = am_now(), now = from, end = from + s->wait_left;
     am_dns_poll(s);
-    while (!q->answer && more) {
-        more = am_bell_wait(&s->bell, s->heard, until);
+    while (!q->answer && now < end) {
+        am_bell_wait(&s->bell, s->heard, stretch(s, end));
         collect(s);
+        now = am_now();
+        if (s->tell && now >= s->told + TELL_MS) {
+            s->tell(s->tell_arg);
+            s->told = now;
+        }
     }
     if (!q->answer)
         settle(s, q, &s->own[NO_TIME]);
-    int64_t took = am_now() - from;
+    int64_t took = now - from;
     s->wait_left = took < s->wait_left ? s->wait_left - took : 0;
 }
 

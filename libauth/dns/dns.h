@@ -102,6 +102,12 @@ am_dns_session *am_dns_begin(
  * later, whatever the ones before them ask; at most half of what is left. 0: nothing is kept. */
 void am_dns_keep(am_dns_session *s, unsigned questions);
 
+/* Lifts no_early: from here on sets of questions are asked at once. */
+void am_dns_allow_early(am_dns_session *s);
+
+/* While am_dns_wait waits, `tell` is called every two seconds, from the thread that waits. */
+void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg);
+
 /* Asks and does not wait. The name may be anything; one that cannot be asked
  * for (am_domain_askable) is NXDOMAIN without a query. Asking twice is asking once. */
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type);

@@ -16,8 +16,11 @@ typedef struct warmth {
     am_context c;
     am_spf_eval e; /* for the macros */
     am_dns_type address;
-    unsigned left; /* terms that query */
+    unsigned left;  /* terms that query */
+    unsigned hosts; /* addresses of MX and PTR names: ten terms of ten names are not worth it */
 } warmth;
+
+enum { HOSTS = 6 };
 
 /* A domain whose record is on its way. */
 typedef struct place {
@@ -47,7 +50,7 @@ static void warm_domain(warmth *w, am_str domain, unsigned depth)
 
 static void warm_hosts(warmth *w, const am_dns_answer *x, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && w->hosts > 0; i++, w->hosts--)
         am_dns_start(w->c.dns, x->rr[i].data, w->address);
 }
 
@@ -129,7 +132,7 @@ void am_spf_warm(const am_spf_eval *e, am_str domain)
     warmth *w = am_arena_alloc(e->c->arena, sizeof *w);
     if (!w)
         return;
-    *w = (warmth){*e->c, *e, e->ip.family == 4 ? AM_DNS_A : AM_DNS_AAAA, e->max.max_terms};
+    *w = (warmth){*e->c, *e, e->ip.family == 4 ? AM_DNS_A : AM_DNS_AAAA, e->max.max_terms, HOSTS};
     w->e.c = &w->c;
     warm_domain(w, domain, 0);
 }

@@ -655,26 +655,9 @@ static int journal_socket(const char *path)
     return fd;
 }
 
-/* A datagram, or the file that came in its place. */
 static am_str receive(int fd, char *room, size_t size)
 {
-    union {
-        char room[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct iovec part = {room, size};
-    struct msghdr m = {.msg_iov = &part,
-        .msg_iovlen = 1,
-        .msg_control = control.room,
-        .msg_controllen = sizeof control.room};
-    ssize_t n = recvmsg(fd, &m, 0);
-    struct cmsghdr *c = n == 0 ? CMSG_FIRSTHDR(&m) : NULL;
-    if (c) {
-        int file;
-        memcpy(&file, CMSG_DATA(c), sizeof file);
-        n = pread(file, room, size, 0);
-        close(file);
-    }
+    ssize_t n = recv(fd, room, size, 0);
     return am_str_n(room, n > 0 ? (size_t)n : 0);
 }
 
@@ -695,13 +678,15 @@ static void journal(void **state)
     memset(big, 'x', AM_RECORD_MAX - 1);
     big[AM_RECORD_MAX - 1] = '\n';
     am_declog_put(d, big, AM_RECORD_MAX);
-    am_str got = receive(fd, room, 2 << 20);
-    assert_true(
-        am_str_istarts(got, "PRIORITY=6\nSYSLOG_IDENTIFIER=authmill-decision\nMESSAGE=xxx"));
-    want_int("a file in its place", got.n, 55 + AM_RECORD_MAX);
-    for (int64_t end = clock_ms() + 5000; am_declog_count(d).written < 2 && clock_ms() < end;)
+    am_declog_stats n = {0, 0};
+    for (int64_t end = clock_ms() + 5000; n.written + n.lost < 2 && clock_ms() < end;) {
         poll(NULL, 0, 5);
-    want_int("written", am_declog_count(d).written, 2);
+        n = am_declog_count(d);
+    }
+    /* A long line is told where the system lets a datagram be so long, and else it is lost. */
+    want_int("counted", n.written + n.lost, 2);
+    if (n.written == 2)
+        want_int("the longest line", receive(fd, room, 2 << 20).n, 55 + AM_RECORD_MAX);
     close(fd);
     unlink(path);
     put(d, "nobody\n");
