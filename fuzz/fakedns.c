@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ROWS = 200, TYPES = 29 };
+enum { MAX_ROWS = 200, TYPES = 29, MAX_FOLLOWS = 150 };
 
 typedef struct row {
     am_str name, data;
@@ -23,6 +23,7 @@ struct fake_zone {
     am_arena *arena;
     row row[MAX_ROWS];
     size_t n;
+    bool late;
 };
 
 typedef struct parsed {
@@ -42,12 +43,21 @@ typedef struct entry {
     struct entry *next;
 } entry;
 
+typedef struct then {
+    am_dns_fn *fn;
+    void *arg;
+    entry *entry;
+    struct then *next;
+} then;
+
 struct am_dns_session {
+    then *first, **end;
+    bool polling;
     const fake_zone *zone;
     am_arena *arena; /* of its own */
     am_trace *trace;
     entry *entries, too_many;
-    unsigned waited, left, early, kept, waits, questions, waits_for[TYPES];
+    unsigned waited, left, early, kept, follows, waits, questions, waits_for[TYPES];
 };
 
 static const struct {
@@ -132,6 +142,11 @@ am_dns *fake_zone_dns(fake_zone *z)
     return (am_dns *)(void *)z;
 }
 
+void fake_zone_late(fake_zone *z)
+{
+    z->late = true;
+}
+
 void fake_zone_free(fake_zone *z)
 {
     am_arena_free(z->arena);
@@ -206,12 +221,10 @@ static bool count(am_dns_session *s, const entry *e, purpose why)
         return true;
     if (why == WAIT ? s->left <= s->kept : s->early == 0)
         return false;
-    if (why != WAIT) {
+    if (why == WAIT)
+        s->left--, s->waited++;
+    else
         s->early--;
-        return true;
-    }
-    s->left--;
-    s->waited++;
     return true;
 }
 
@@ -261,6 +274,8 @@ am_dns_session *am_dns_begin(
         .trace = trace,
         .left = limits && limits->questions ? limits->questions : 150};
     s->early = s->left;
+    s->follows = s->left;
+    s->end = &s->first;
     s->too_many.answer = (am_dns_answer){.status = AM_DNS_TEMPFAIL, .reason = "too many look-ups"};
     s->too_many.arena = s->arena;
     return s;
@@ -271,26 +286,45 @@ void am_dns_keep(am_dns_session *s, unsigned questions)
     s->kept = questions < s->left / 2 ? questions : s->left / 2;
 }
 
+/* Hands on what waits. What that leads to is handed on, too. */
+void am_dns_poll(am_dns_session *s)
+{
+    bool inner = s->polling;
+    s->polling = true;
+    while (s->first && !inner) {
+        then *t = s->first;
+        s->first = t->next;
+        if (!s->first)
+            s->end = &s->first;
+        t->fn(t->arg, &t->entry->answer);
+    }
+    s->polling = inner;
+}
+
+void am_dns_then(am_dns_session *s, am_str name, am_dns_type type, am_dns_fn *fn, void *arg)
+{
+    entry *e = !s->follows ? NULL : find(s, name, type, EARLY);
+    if (!e)
+        return;
+    s->follows--;
+    then *t = am_arena_alloc(s->arena, sizeof *t);
+    *t = (then){fn, arg, e, NULL};
+    *s->end = t;
+    s->end = &t->next;
+    if (!s->zone->late)
+        am_dns_poll(s);
+}
+
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
 {
     find(s, name, type, EARLY);
 }
 
-void am_dns_then(am_dns_session *s, am_str name, am_dns_type type, am_dns_fn *fn, void *arg)
-{
-    const entry *e = find(s, name, type, EARLY);
-    if (e)
-        fn(arg, &e->answer);
-}
-
-void am_dns_allow_early(am_dns_session *s)
+void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg)
 {
     (void)s;
-}
-
-void am_dns_poll(am_dns_session *s)
-{
-    (void)s;
+    (void)tell;
+    (void)arg;
 }
 
 unsigned am_dns_waited(const am_dns_session *s)
@@ -301,6 +335,7 @@ unsigned am_dns_waited(const am_dns_session *s)
 const am_dns_answer *am_dns_wait(
     am_dns_session *s, const char *step, const char *rfc, am_str name, am_dns_type type)
 {
+    am_dns_poll(s);
     const entry *e = find(s, name, type, WAIT);
     s->waits++;
     s->waits_for[type]++;
@@ -371,4 +406,32 @@ unsigned fake_dns_questions(const am_dns_session *s)
 unsigned fake_dns_waits_for(const am_dns_session *s, am_dns_type type)
 {
     return s->waits_for[type];
+}
+
+const am_dns_lookup *am_dns_lookups(const am_dns_session *s, size_t *n, bool *full)
+{
+    *n = 0; /* nothing is recorded here */
+    *full = false;
+    return am_arena_alloc(s->arena, sizeof(am_dns_lookup));
+}
+
+/* ---- Backends: there are none, but what reads a configuration names them. ---- */
+
+am_dns *am_dns_network(const am_dns_options *o, am_error *why)
+{
+    (void)o;
+    am_error_set(why, "no network here");
+    return NULL;
+}
+
+am_dns *am_dns_zonefiles(const char *const *file, size_t n, am_error *why)
+{
+    (void)file, (void)n;
+    am_error_set(why, "no zone files here");
+    return NULL;
+}
+
+void am_dns_free(am_dns *d)
+{
+    (void)d;
 }

@@ -11,6 +11,7 @@ typedef struct fake_zone fake_zone;
 
 fake_zone *fake_zone_new(void);
 bool fake_zone_row(fake_zone *z, am_str row); /* false: no such row */
+void fake_zone_late(fake_zone *z);            /* am_dns_then hands on in the next wait or poll */
 am_dns *fake_zone_dns(fake_zone *z);          /* for am_dns_begin */
 void fake_zone_free(fake_zone *z);
 

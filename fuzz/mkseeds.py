@@ -274,11 +274,54 @@ def messages():
         " s=s1; b=AAAA\r\nARC-Message-Signature: i=1; a=rsa-sha256; d=example.org; s=s1; h=from; bh=AAAA; b=AAAA\r\n"
         "ARC-Authentication-Results: i=1; x; none\r\n" + plain,
         "ip 2001:db8::1\nhelo x\n\n", "mail <>\nip 192.0.2.7\nhelo [192.0.2.7]\n\nX: y\n\nbody",
-        head % "opt f2h60\n" + plain, head % "" + "From nobody Thu Jan 1\n" + plain.replace("\r\n", "\n"),
+        head % "opt RLOTHSPIAd\nid tTLSv1.2|AES256|256|/CN=x|/CN=y|OK\nid AUTH=<joe@example.org>\nid SIZE=1\n"
+        + "Received: from a.example (a.example [198.51.100.7])\r\n\tby mx.example.org (Postfix) with ESMTPS id 1\r\n"
+        "\tfor <x@example.com>; Thu, 1 Jan 2026 00:00:00 +0000\r\nSender: joe@example.org\r\nResent-From: a@b.example\r\n" + plain,
+        (head % "").replace("192.0.2.1\n", "10.0.0.1\n", 1) + "Received: from a by b with SMTP; x\r\n" + plain,
+        "opt HSPIRd\nhelo [192.0.2.1]\nip 192.0.2.1\nid t|||||\nid AUTH=<>\n\n" + plain,
+        head % "" + "DKIM-Signature: b=A\r\n" * 150 + plain, head % "opt f2h60\n" + plain, head % "" + "From nobody Thu Jan 1\n" + plain.replace("\r\n", "\n"),
     ]
     several("message", cases)
     several("record", records())
     several("json", cases[:2] + ["opt x\n" + c for c in cases[4:8]] + [b"\xff\xfe\x00 helo \xc3\n\nFrom: \xf0\x9f\n\n"])
+
+
+def relays():
+    several("received", [
+        " from a.example (b.example [198.51.100.7])\r\n\tby mx.example.org (Postfix) with ESMTPSA id 4X1\r\n\tfor <x@y.example>;"
+        " Thu, 1 Jan 2026 00:00:00 +0000 (UTC)\n from r (r [192.0.2.9]) by s with SMTP id 1; 1 Jan 26 00:00 EST",
+        " from [192.0.2.3] (port=4711 helo=x.example) by mx with esmtp (Exim 4.96) (envelope-from <a@b>) id 1a-2b; Thu, 01 Jan 2026 00:00:00 +0000",
+        " from a.example (b.example. [IPv6:2001:db8::7] (may be forged)) by mx (8.17/8.17) with ESMTPS id x (version=TLSv1.3"
+        " cipher=X bits=256 verify=NO); Thu, 1 Jan 2026 00:00:00 GMT",
+        " from A.prod (2603:10a6::1) by B.prod (2603::2) with Microsoft SMTP Server (version=TLS1_2) id 15.20; Thu, 1 Jan 2026 00:00:00 +0000",
+        " by 2002:a05:7000 with SMTP id x; Thu, 01 Jan 2026 00:00:00 -0800 (PST)", " (qmail 1 invoked from network); 1 Jan 2026 00:00:00 -0000",
+        " from unknown (HELO x) (198.51.100.1) by y with SMTP; 1 Jan 2026 00:00:00 -0000", " from x"])
+    several("lists", ["mjoe\n<joe@example.org>\njoe@example.org joe, ann\n@b.example\tann\n/^(.*)@c\\.example$/ $1 # x\n\n",
+                      "m\n@x\n# none\n", "texample.org\r\n.example.com # all below\n*.a.example\n", "torg\n", "t*.org\n",
+                      "mjoe@example.org\njoe+x@example.org\njoe@example.org joe@example.org\n"])
+
+
+def milters():
+    import struct
+
+    def packet(code, data=b""):
+        return struct.pack(">I", len(data) + 1) + code + data
+    agreed = packet(b"O", struct.pack(">III", 6, 0x11, 0x100))
+    going = agreed + packet(b"c") * 9
+    several("play", [
+        going + packet(b"i", struct.pack(">I", 0) + b"X\0 y\0") + packet(b"h", b"A\0b\0") + packet(b"m", struct.pack(">I", 1) + b"Subject\0\0")
+        + packet(b"q", b"why\0") + packet(b"p") + packet(b"a"),
+        agreed + packet(b"c") + packet(b"y", b"550 5.7.1 no\0"), agreed + packet(b"r"), going + packet(b"b", b"new body") + packet(b"+", b"<a@b>\0")
+        + packet(b"e", b"<c@d>\0 X=y\0") + packet(b"2", b"<a>\0") + packet(b"-", b"<a>\0") + packet(b"c"), packet(b"O", b"short"), b"\0\0\0\0", b"\xff" * 9,
+        agreed + packet(b"c") * 6 + packet(b"s") + packet(b"c") + packet(b"d")])
+    field = "L%s\n"
+    several("session", [
+        "zexample.org TXT v=spf1 ip4:192.0.2.1 -all\nz_dmarc.example.org TXT v=DMARC1; p=reject\nT\3\nC192.0.2.1\nHh.example\n"
+        "M<joe@example.org> SIZE=1 AUTH=<>|joe|PLAIN|TLSv1.3\nLFrom: joe@example.org\nLAuthentication-Results: localhost; spf=pass\n"
+        "LAuthentication-Results: other.example; none\nN\nBhello\nE\nM<>\nLFrom: x@example.org\nN\nE\n",
+        "oed\nz_dmarc.example.org TXT v=DMARC1; p=reject\nC198.51.100.1\nHx\nM<>\nLFrom: joe@example.org\nN\nBx\nE\n",
+        "E\nA\nN\nB\nLX: y\nE\nM\nE\nC\nE\n", "om\nC2001:db8::1\nM<a@b.example>\nLDKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=s;"
+        " h=from; bh=AAAA; b=AAAA\nLFrom: a@b.example\nN\nBx\nE\n", "of\nM<>\nLA: 1\nLB: 1\nLC: 1\nLD: 1\nN\nE\n"])
 
 
 def configuration():
@@ -302,6 +345,8 @@ def main():
     dmarc()
     authres()
     messages()
+    relays()
+    milters()
     configuration()
     return 0
 

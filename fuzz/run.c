@@ -7,6 +7,12 @@
 #include "fuzz/run.h"
 #include "fuzz/fuzz.h"
 
+/* What stands in the configuration for all scenes that want it. */
+static const am_net relays[] = {{{4, {192, 0, 2}}, 24}};
+static const am_net locals[] = {{{4, {10}}, 8}};
+static const char *const own[] = {"mx.example.org"};
+static const am_trust_entry sealers[] = {{{"example.org", 11}, true}};
+
 static am_options options(const scene *s, const how *h)
 {
     return (am_options){.receiver = "mx.example.org",
@@ -23,7 +29,19 @@ static am_options options(const scene *s, const how *h)
             .body_length_policy = s->opt['l'],
             .min_rsa_bits = s->value['r']},
         .arc = {.max_sets = s->value['a']},
-        .dmarc = {.max_walks = s->value['w']}};
+        .dmarc = {.max_walks = s->value['w']},
+        .relay = relays,
+        .relays = s->opt['R'],
+        .local = locals,
+        .locals = s->opt['L'],
+        .own = own,
+        .owns = s->opt['O'],
+        .trusted_sealers = {sealers, s->opt['T']},
+        .check_helo = s->opt['H'],
+        .check_tls = s->opt['S'],
+        .check_trail = s->opt['P'],
+        .sender_id = s->opt['I'],
+        .trust_auth_parameter = s->opt['A']};
 }
 
 /* A fold's CRLF becomes LF, as milters get it. */
@@ -37,6 +55,23 @@ static am_str with_lf(am_arena *a, am_str value)
     return am_buf_get(&b);
 }
 
+/* "id" lines: "t" and VERSION, CIPHER, BITS, SUBJECT, ISSUER, VERIFY, a "|" between; else a
+ * parameter of MAIL FROM. */
+static void parameters(am_message *m, const scene *s)
+{
+    for (size_t i = 0; i < s->ids; i++) {
+        am_str text = s->id[i], part[6];
+        if (fuzz_octet(&text) != 't') {
+            am_message_parameter(m, s->id[i]);
+            continue;
+        }
+        for (size_t k = 0; k < 6; k++)
+            part[k] = fuzz_part(&text, AM_STR("|"));
+        am_tls_query q = {part[0], part[1], part[2], part[3], part[4], part[5]};
+        am_message_tls(m, &q);
+    }
+}
+
 static void envelope(am_message *m, const scene *s)
 {
     if (s->has_ip)
@@ -45,6 +80,7 @@ static void envelope(am_message *m, const scene *s)
         am_message_helo(m, s->helo);
     if (s->has_mail)
         am_message_sender(m, s->mail);
+    parameters(m, s);
     if (s->has_auth)
         am_message_login(m, &(am_login){.user = s->auth});
 }

@@ -51,6 +51,8 @@ scene scene_begin(am_str input)
             break;
         line(&s, text);
     }
+    if (s.opt['d'])
+        fake_zone_late(s.zone);
     s.rest = input;
     return s;
 }

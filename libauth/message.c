@@ -38,9 +38,7 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
     m->trace.arena = a;
     m->context = (am_context){
         .arena = a, .trace = o->explain ? &m->trace : NULL, .now = o->now ? o->now : time(NULL)};
-    am_dns_limits limits = o->dns;
-    limits.no_early = limits.no_early || o->no_prefetch;
-    m->context.dns = am_dns_begin(dns, a, &limits, m->context.trace);
+    m->context.dns = am_dns_begin(dns, a, &o->dns, m->context.trace);
     m->header = (am_header){.arena = a,
         .max_fields = o->max_fields ? o->max_fields : MAX_FIELDS,
         .max_octets = o->max_header_octets ? o->max_header_octets : MAX_HEADER};
@@ -208,7 +206,6 @@ void am_message_progress(am_message *m, void (*tell)(void *arg), void *arg)
 
 const am_evidence *am_message_finish(am_message *m)
 {
-    am_dns_allow_early(m->context.dns); /* nothing is early any more */
     if (m->eoh)
         finish_aligned(m);
     else

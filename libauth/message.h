@@ -89,6 +89,7 @@ void am_message_free(am_message *m); /* at any point; NULL is fine */
 typedef struct am_results_options {
     const char *authserv_id;
     bool full_sender; /* smtp.mailfrom with its local-part (RFC 8601 4 advises against) */
+    bool dnssec;      /* policy.dnssec=pass where all answers were vouched for */
 } am_results_options;
 
 /* As much of a signature's b= as tells it from the others: what header.b shows. */

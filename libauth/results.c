@@ -19,7 +19,11 @@ typedef struct builder {
     size_t n;
 } builder;
 
-enum { MAX_PROPERTIES = 5 };
+enum {
+    MAX_PROPERTIES = 6,
+    MAX_BROKEN = 50, /* signatures shown that no key was found for */
+    UNIQUE = 64,     /* characters of a signature */
+};
 
 static am_resinfo *add(builder *b, const char *method, am_result result)
 {
@@ -35,6 +39,14 @@ static void property(am_resinfo *r, const char *ptype, const char *name, am_str 
         return;
     ((am_property *)(uintptr_t)r->property)[r->properties++] =
         (am_property){am_str_of(ptype), am_str_of(name), value};
+}
+
+/* policy.dnssec (registered for dnswl by RFC 8904, used so by others): every answer that the result
+ * hangs on was vouched for by a resolver that is trusted. */
+static void vouched(const builder *b, am_resinfo *r, bool secure)
+{
+    if (b->o->dnssec && secure)
+        property(r, "policy", "dnssec", AM_STR("pass"));
 }
 
 /* RFC 8601 4 and 2.7.2: the domain alone, unless the record used the local-part. */
@@ -63,6 +75,7 @@ static void add_spf(builder *b)
         am_resinfo *r = add(b, "spf", e->spf.result);
         r->reason = e->spf.reason;
         property(r, "smtp", "mailfrom", sender_value(b));
+        vouched(b, r, e->spf.secure);
         add_hop(b, r);
     }
     /* RFC 8601 2.7.2: an entry names only the identity that produced it. */
@@ -70,11 +83,13 @@ static void add_spf(builder *b)
         am_resinfo *r = add(b, "spf", e->helo_spf.result);
         r->reason = e->helo_spf.reason;
         property(r, "smtp", "helo", e->helo);
+        vouched(b, r, e->helo_spf.secure);
         add_hop(b, r);
     }
 }
 
-/* RFC 6008 4: at least eight characters, more where they would not be unique. */
+/* RFC 6008 4: at least eight characters, more where they would not be unique; as far as UNIQUE, so
+ * that a heap of equal signatures costs nothing. */
 am_str am_results_signature(const am_evidence *e, size_t i)
 {
     am_str b = e->dkim[i].signature;
@@ -82,9 +97,10 @@ am_str am_results_signature(const am_evidence *e, size_t i)
     for (size_t k = 0; k < e->dkims; k++) {
         am_str other = e->dkim[k].signature;
         size_t same = 0;
-        while (k != i && same < b.n && same < other.n && b.p[same] == other.p[same])
+        while (
+            k != i && same < b.n && same < other.n && same < UNIQUE && b.p[same] == other.p[same])
             same++;
-        if (k != i && same < b.n && same >= n)
+        if (k != i && same < b.n && same < UNIQUE && same >= n)
             n = same + 1;
     }
     return am_str_cut(b, 0, n);
@@ -104,12 +120,13 @@ static void add_signature(builder *b, size_t i)
     property(r, "header", "s", v->selector);
     property(r, "header", "a", v->algorithm);
     property(r, "header", "b", am_results_signature(b->e, i));
+    vouched(b, r, v->secure);
 }
 
 static void add_dkim(builder *b)
 {
     const am_evidence *e = b->e;
-    bool noted = false;
+    size_t skipped = 0, broken = 0, last_broken = 0;
     if (e->limit) {
         add(b, "dkim", AM_PERMERROR)->reason = am_str_of(e->limit);
         return;
@@ -117,15 +134,21 @@ static void add_dkim(builder *b)
     if (e->dkims == 0)
         add(b, "dkim", AM_NONE);
     for (size_t i = 0; i < e->dkims; i++) {
-        bool skipped = e->dkims_skipped && strcmp(e->dkim[i].reason, "not evaluated") == 0;
-        if (skipped && noted)
+        const am_dkim_verdict *v = &e->dkim[i];
+        bool skip = e->dkims_skipped && strcmp(v->reason, "not evaluated") == 0;
+        bool bad = !skip && v->result != AM_PASS && v->key_bits == 0;
+        if ((skip && skipped++) || (bad && broken++ >= MAX_BROKEN))
             continue;
         add_signature(b, i);
-        if (skipped)
+        if (skip)
             b->info[b->n - 1].comment = am_str_format(
                 b->arena, "%zu signatures over the limit were not evaluated", e->dkims_skipped);
-        noted = noted || skipped;
+        if (bad)
+            last_broken = b->n - 1;
     }
+    if (broken > MAX_BROKEN)
+        b->info[last_broken].comment = am_str_format(
+            b->arena, "and %zu more that could not be evaluated", broken - MAX_BROKEN);
 }
 
 /* RFC 8617 10.2, 10.3; a chain that is not there is not told. */
@@ -142,6 +165,7 @@ static void add_arc(builder *b)
     property(r, "smtp", "remote-ip", am_str_copy(b->arena, am_str_of(am_ip_text(&b->e->ip, text))));
     if (v->result == AM_PASS)
         property(r, "header", "oldest-pass", am_str_format(b->arena, "%u", v->oldest_pass));
+    vouched(b, r, v->secure);
 }
 
 /* RFC 9989 9.1: policy.dmarc is the policy after the record's own options. */
@@ -151,6 +175,7 @@ static void add_dmarc(builder *b)
     am_resinfo *r = add(b, "dmarc", v->result);
     r->reason = am_str_of(v->reason);
     property(r, "header", "from", v->domain);
+    vouched(b, r, v->secure);
     if (!v->has_policy)
         return;
     am_dmarc_policy policy = v->policy;
@@ -168,6 +193,7 @@ static void add_iprev(builder *b)
     r->reason = am_str_of(b->e->iprev.reason);
     r->comment = b->e->iprev.name;
     property(r, "policy", "iprev", am_str_copy(b->arena, am_str_of(am_ip_text(&b->e->ip, text))));
+    vouched(b, r, b->e->iprev.secure);
     add_hop(b, r);
 }
 

@@ -90,7 +90,7 @@ typedef struct am_conf {
         unsigned fields, dns_questions, sessions, silence; /* silence: seconds */
     } limits;
     struct {
-        bool full_sender, keep_relayed;
+        bool full_sender, dnssec, keep_relayed;
     } authres;
     struct {
         const char *path;

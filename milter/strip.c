@@ -8,6 +8,10 @@
  */
 #include "milter/strip.h"
 
+/* Fields that are looked at, from the top; messages have a few, and a heap of more would take time.
+ */
+enum { LOOKED_AT = 200 };
+
 static const char results[] = "Authentication-Results";
 
 bool am_strip_is_results(am_str name)
@@ -37,7 +41,7 @@ bool am_strip_next(am_strip *s)
         if (!am_strip_is_results(f->name))
             continue;
         s->number--;
-        if (am_arena_failed(s->arena) ||
+        if (s->number > LOOKED_AT || am_arena_failed(s->arena) ||
             am_authres_claim(s->arena, f->value, s->id) != AM_CLAIM_OTHER ||
             am_arena_failed(s->arena))
             return true;

@@ -20,7 +20,8 @@ typedef struct am_strip {
  * `header` are not known, and go. */
 am_strip am_strip_begin(am_arena *a, const am_header *header, am_str id, size_t seen);
 
-/* The next one to delete is `number`; false: no more. Without memory, fields count as forged. */
+/* The next one to delete is `number`; false: no more. Without memory, fields count as forged; and
+ * so do those below the first 200 of the name, which are not looked at. */
 bool am_strip_next(am_strip *s);
 
 /* Is this the name of the field? ARC-Authentication-Results is another. */

@@ -32,7 +32,8 @@
 enum {
     GRACE_MS = 500, /* for a connection that was accepted just before the order */
     TICK_MS = 50,
-    DECLOG_MS = 3000, /* for the last lines of the decision log */
+    OTHER_FILES = 300, /* descriptors that are no session's: resolvers, the log, ... */
+    DECLOG_MS = 3000,  /* for the last lines of the decision log */
 };
 
 static struct {
@@ -89,14 +90,20 @@ static int refuse(int status, const char *what, const am_error *why)
     return status;
 }
 
-/* One descriptor a session, and those of the DNS. */
-static void raise_descriptors(void)
+/* A descriptor for every session. Root may have as many as it wants, others up to a bound. */
+static void allow_sessions(void)
 {
-    struct rlimit r;
-    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
-        r.rlim_cur = r.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &r);
-    }
+    struct rlimit is, want;
+    rlim_t need = (rlim_t)worker.conf->limits.sessions + OTHER_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &is) != 0 || is.rlim_cur >= need)
+        return;
+    want = (struct rlimit){.rlim_cur = need, .rlim_max = is.rlim_max > need ? is.rlim_max : need};
+    if (setrlimit(RLIMIT_NOFILE, &want) == 0)
+        return;
+    is.rlim_cur = is.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &is);
+    am_log(LOG_WARNING, "limits.sessions is %u, but only %llu descriptors may be open",
+        worker.conf->limits.sessions, (unsigned long long)is.rlim_max);
 }
 
 /* What needs root, and then no root any more. */
@@ -106,7 +113,7 @@ static int prepare(const am_worker_start *w)
     worker.conf = w->conf;
     am_conf_options(w->conf, &worker.options);
     open_declog(w->conf);
-    raise_descriptors();
+    allow_sessions();
     if (w->conf->dns.zones.n > 0 && !(worker.dns = am_conf_dns(w->conf, &why)))
         return refuse(EX_CONFIG, "DNS: ", &why);
     if (!am_identity_drop(w->identity, &why) || !am_sandbox_harden(&why))

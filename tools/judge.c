@@ -38,7 +38,9 @@ void am_judge_feed(am_message *m, const am_eml *eml)
 
 am_results_options am_judge_results(const am_conf *c, const char *authserv_id)
 {
-    return (am_results_options){.authserv_id = authserv_id, .full_sender = c->authres.full_sender};
+    return (am_results_options){.authserv_id = authserv_id,
+        .full_sender = c->authres.full_sender,
+        .dnssec = c->authres.dnssec};
 }
 
 am_str am_judge_field(am_arena *a, const am_evidence *e, const am_results_options *o)

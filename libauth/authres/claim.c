@@ -19,6 +19,8 @@ enum {
     HEAD = 16384, /* octets of the value in which an id has to stand */
     FLAT = 4 * AM_DOMAIN_MAX,
     CUTS = 32,
+    U_LABELS =
+        32, /* candidates with U-labels that are looked at: each takes some 25 microseconds */
 };
 
 /* How readers differ over comments. */
@@ -120,6 +122,8 @@ static void flatten(flat *f, am_str s, unsigned habits)
 /* Our id: flat text in lower case, and as A-labels where it is a domain. */
 typedef struct ours {
     am_str flat, domain;
+    unsigned left; /* of U_LABELS */
+    bool doubt;    /* there was too much to tell */
 } ours;
 
 static am_str without_final_dots(am_str s)
@@ -148,7 +152,7 @@ static am_str without_hollow_labels(am_str s, char *room)
     return am_str_n(room, n);
 }
 
-static bool same(am_arena *a, am_str candidate, const ours *o)
+static bool same(am_arena *a, am_str candidate, ours *o)
 {
     char room[FLAT];
     am_str domain;
@@ -160,12 +164,18 @@ static bool same(am_arena *a, am_str candidate, const ours *o)
     bool ascii = true;
     for (size_t i = 0; i < candidate.n; i++)
         ascii = ascii && !am_is(candidate.p[i], AM_HIGH);
+    if (ascii)
+        return false;
+    o->doubt = o->doubt || o->left == 0;
+    if (o->left == 0)
+        return false;
+    o->left--;
     /* RFC 8601 5: A-labels and U-labels are the same */
-    return !ascii && am_domain_normalise(a, candidate, &domain) && am_str_eq(domain, o->domain);
+    return am_domain_normalise(a, candidate, &domain) && am_str_eq(domain, o->domain);
 }
 
-/* Does a reader of some habits see our id at the start? *doubt: there is too much to tell. */
-static bool seen(am_arena *a, am_str head, const ours *o, bool *doubt)
+/* Does a reader of some habits see our id at the start? */
+static bool seen(am_arena *a, am_str head, ours *o)
 {
     flat f;
     unsigned habits = am_str_find(head, '(') < head.n ? ALL_HABITS : 1;
@@ -174,7 +184,7 @@ static bool seen(am_arena *a, am_str head, const ours *o, bool *doubt)
         for (size_t i = 0; i < f.cuts; i++)
             if (same(a, am_str_n(f.text, f.cut[i]), o))
                 return true;
-        *doubt = *doubt || f.full;
+        o->doubt = o->doubt || f.full;
     }
     return false;
 }
@@ -280,6 +290,7 @@ static bool our_id(am_arena *a, am_str id, ours *o)
 {
     flat f;
     flatten(&f, id, NEST | PAIRS);
+    *o = (ours){.left = U_LABELS};
     o->flat = am_str_copy(a, without_final_dots(am_str_n(f.text, f.n)));
     if (!am_domain_normalise(a, id, &o->domain))
         o->domain = o->flat;
@@ -290,13 +301,13 @@ am_claim am_authres_claim(am_arena *a, am_str value, am_str id)
 {
     ours o;
     am_str head = am_str_cut(value, 0, HEAD), theirs;
-    bool doubt = false, encoded = holds_encoded_word(head);
+    bool encoded = holds_encoded_word(head);
     unsigned version;
     if (!our_id(a, id, &o))
         return AM_CLAIM_UNKNOWN;
-    if (seen(a, head, &o, &doubt))
+    if (seen(a, head, &o))
         return AM_CLAIM_OURS;
-    if (encoded && seen(a, decoded(a, head), &o, &doubt))
+    if (encoded && seen(a, decoded(a, head), &o))
         return AM_CLAIM_OURS;
     am_authres_text t = {.arena = a, .all = head, .rest = head};
     if (!am_authres_take_id(&t, &theirs, &version))
@@ -305,7 +316,7 @@ am_claim am_authres_claim(am_arena *a, am_str value, am_str id)
         return AM_CLAIM_OURS;
     am_str before = am_str_cut(head, 0, head.n - t.rest.n);
     bool complete = t.rest.n ? *t.rest.p == ';' : head.n == value.n;
-    if (version != 1 || !complete || doubt || !one_field(value) || !am_scan_clean(before, true) ||
+    if (version != 1 || !complete || o.doubt || !one_field(value) || !am_scan_clean(before, true) ||
         holds_encoded_word(before))
         return AM_CLAIM_UNKNOWN;
     return am_arena_failed(a) ? AM_CLAIM_UNKNOWN : AM_CLAIM_OTHER;

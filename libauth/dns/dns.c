@@ -67,7 +67,7 @@ struct am_dns_session {
                                          that early asking never changes a verdict */
     bool full;                        /* waits_left was asked for when there were none */
     unsigned follows_left;
-    bool no_early, has_bell;
+    bool has_bell;
     am_bell bell;   /* for all of the session's questions in flight */
     unsigned heard; /* rings of it, when they were last looked at */
     size_t flying;  /* questions */
@@ -170,7 +170,6 @@ am_dns_session *am_dns_begin(
     s->wait_left = limits && limits->wait_ms ? limits->wait_ms : WAIT_MS;
     s->waits_left = limits && limits->questions ? limits->questions : QUESTIONS;
     s->starts_left = s->follows_left = s->waits_left;
-    s->no_early = limits && limits->no_early;
     s->end = &s->first;
     am_answer_init(&s->own[NO_MEMORY], AM_DNS_TEMPFAIL, "out of memory");
     am_answer_init(&s->own[NO_NAME], AM_DNS_NXDOMAIN, NULL);
@@ -286,15 +285,10 @@ void am_dns_keep(am_dns_session *s, unsigned questions)
     s->kept = questions < half ? questions : half;
 }
 
-void am_dns_allow_early(am_dns_session *s)
-{
-    s->no_early = false;
-}
-
 static question *start(am_dns_session *s, am_str name, am_dns_type type)
 {
     am_qkey k;
-    if (s->no_early || !am_qkey_make(&s->dns->seed, name, type, &k))
+    if (!am_qkey_make(&s->dns->seed, name, type, &k))
         return NULL;
     question *q = find(s, &k);
     if (q || s->starts_left == 0)

@@ -263,6 +263,24 @@ static void large(void **state)
     }
 }
 
+/* Each candidate with U-labels costs time: not many are looked at. */
+static void many_u_labels(void **state)
+{
+    (void)state;
+    am_arena *a = am_arena_new(0);
+    am_str id = AM_STR("xn--bcher-kva.example");
+    am_buf b = {.arena = a};
+    for (int i = 0; i < 1000; i++)
+        am_buf_cstr(&b, "b\303\274cher.(a)");
+    am_buf_cstr(&b, "; none");
+    size_t before = am_arena_used(a);
+    want_int("many", am_authres_claim(a, am_buf_get(&b), id), UNKNOWN);
+    assert_true(am_arena_used(a) - before < 50000);
+    want_claim("few", AM_STR("j\303\266hn.example (a (b) c) 1 (d); none"), id, OTHER);
+    want_claim("ours", AM_STR("(x (y)) b\303\274cher(a).example (a (b) c) 1 (d); none"), id, OURS);
+    am_arena_free(a);
+}
+
 static void out_of_memory(void **state)
 {
     (void)state;
@@ -302,6 +320,7 @@ int main(void)
         cmocka_unit_test(spellings),
         cmocka_unit_test(our_forms),
         cmocka_unit_test(large),
+        cmocka_unit_test(many_u_labels),
         cmocka_unit_test(out_of_memory),
         cmocka_unit_test(attacks),
     };

@@ -125,11 +125,6 @@ void am_dns_then(am_dns_session *s, am_str name, am_dns_type type, am_dns_fn *fn
     fn(arg, &find(s, name, type)->answer);
 }
 
-void am_dns_allow_early(am_dns_session *s)
-{
-    (void)s;
-}
-
 void am_dns_poll(am_dns_session *s)
 {
     (void)s;

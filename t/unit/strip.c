@@ -100,11 +100,30 @@ static void without_memory(void **state)
     am_arena_free(small);
 }
 
+/* A heap of fields costs no more than 200 looks: the lower ones go without. */
+static void heap_of_fields(void **state)
+{
+    (void)state;
+    am_arena *a = am_arena_new(0), *parsing = am_arena_new(0);
+    am_header h = {.arena = a};
+    for (int i = 0; i < 1000; i++)
+        add(&h, "Authentication-Results: j\xc3\xb6hn.example (a (b) c) 1; none");
+    am_strip s = am_strip_begin(parsing, &h, AM_STR("xn--bcher-kva.example"), h.n);
+    size_t gone = 0;
+    while (am_strip_next(&s))
+        want_int("number", s.number, 1000 - gone++);
+    want_int("gone", gone, 800);
+    assert_true(am_arena_used(parsing) < 200 * 10000);
+    am_arena_free(parsing);
+    am_arena_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table),
         cmocka_unit_test(without_memory),
+        cmocka_unit_test(heap_of_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
