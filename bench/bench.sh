@@ -23,8 +23,12 @@ if [ ! -f "$BENCH_DATA/done" ]; then
     echo "== corpus (once; some minutes)"
     "$here/mkcorpus.py" --out "$BENCH_DATA" && touch "$BENCH_DATA/done"
 fi
-"$here/dns.sh" start
-trap '"$here/dns.sh" stop' EXIT
+if kill -0 "$(cat "$BENCH_RUN/dns/unbound.pid" 2>/dev/null)" 2>/dev/null; then
+    echo "== the resolver of $BENCH_RUN is running already, and stays"
+else
+    "$here/dns.sh" start
+    trap '"$here/dns.sh" stop' EXIT
+fi
 rm -f "$BENCH_RUN/results.jsonl"
 echo "== are the verdicts right?"
 "$here/measure.py" --sizes "${BENCH_CHECK:-2k,10k,mixed}" check authmill

@@ -77,9 +77,9 @@ static void field(mta *m, am_str text)
 static void look_at_deletion(mta *m, am_outcome *o)
 {
     bool gone[FIELDS] = {false};
-    while (am_strip_next(&o->strip)) {
-        size_t i = o->strip.number - 1;
-        FUZZ_NEED(o->strip.number >= 1);
+    while (am_strip_next(&o->strip[0])) {
+        size_t i = o->strip[0].number - 1;
+        FUZZ_NEED(o->strip[0].number >= 1);
         if (i < FIELDS)
             gone[i] = true;
     }

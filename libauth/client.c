@@ -4,8 +4,9 @@
  *
  * For: message.c, whose other half this is. Behind a relay of ours (trusted-relays) the client is
  * the first host that is not one, as the relays' own Received fields have it; where they do not
- * tell with certainty, nobody is judged in its place. Waits: am_client_finish alone. Memory: the
- * message's arena. Callers: message.c, and am_message_ calls of whoever has the envelope.
+ * tell with certainty, nobody is judged in its place. Waits: the am_client_finish functions alone.
+ * Memory: the message's arena. Callers: message.c, and am_message_ calls of whoever has the
+ * envelope.
  */
 #include "libauth/message_in.h"
 #include "libauth/ident/syntax.h"
@@ -173,6 +174,9 @@ static am_spf_verdict check_spf(am_message *m, const am_spf_query *q)
 void am_client_finish_sender(am_message *m)
 {
     am_evidence *e = &m->evidence;
+    if (m->sender_known)
+        return;
+    m->sender_known = true;
     if (!e->sender.local.p && !e->sender.domain.p)
         e->spf_from_helo = true;
     am_spf_query q = query_sender(m);
@@ -264,14 +268,22 @@ static void finish_trail(am_message *m)
     e->has_trail = m->options->check_trail;
 }
 
-void am_client_finish(am_message *m)
+void am_client_finish_name(am_message *m)
 {
     am_evidence *e = &m->evidence;
+    if (m->name_known)
+        return;
+    m->name_known = true;
     if (e->ip.family) {
         e->iprev = am_iprev_check(&m->context, &e->ip);
         e->has_iprev = true;
     }
     finish_helo_spf(m);
+}
+
+void am_client_finish(am_message *m)
+{
+    am_client_finish_name(m);
     if (m->recorded)
         return;
     finish_helo(m);

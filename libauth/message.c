@@ -6,8 +6,9 @@
  * DMARC needs comes first (SPF of MAIL FROM, DKIM, DMARC), so that nothing that a stranger has a
  * name server for can use up the time and the questions before it: a slow HELO name must not make a
  * spoofed author a temperror. Then the rest of the client (client.c), and ARC with its many keys;
- * then whether trusted sealers override DMARC. Waits: am_message_finish alone. Memory: one arena,
- * let go with the message. Callers: one thread at a time.
+ * then whether trusted sealers override DMARC. Waits: am_message_envelope and
+ * am_message_finish alone. Memory: one arena, let go with the message. Callers: one thread at a
+ * time.
  */
 #include "libauth/message_in.h"
 #include "libauth/base/domain.h"
@@ -197,6 +198,19 @@ static void finish_aligned(am_message *m)
     finish_dkim(m);
     am_dns_keep(m->context.dns, 0);
     finish_dmarc(m);
+}
+
+const am_evidence *am_message_envelope(am_message *m, bool all)
+{
+    unsigned signatures = m->options->dkim.max_signatures;
+    am_dns_keep(m->context.dns, (signatures ? signatures : SIGNATURES) + DMARC_QUESTIONS);
+    am_client_finish_sender(m);
+    if (all)
+        am_client_finish_name(m);
+    am_dns_keep(m->context.dns, 0);
+    if (am_arena_failed(m->arena))
+        m->evidence.fault = "out of memory";
+    return &m->evidence;
 }
 
 void am_message_progress(am_message *m, void (*tell)(void *arg), void *arg)

@@ -39,7 +39,7 @@ bool am_client_is_relay(const am_options *o, const am_ip *ip);
 typedef struct am_message am_message;
 
 /* `dns` and `o` must outlive the message. NULL: out of memory. Calls come from
- * one thread at a time; only am_message_finish waits. */
+ * one thread at a time; only am_message_envelope and am_message_finish wait. */
 am_message *am_message_new(am_dns *dns, const am_options *o);
 
 /* The envelope; each may be left out. The client's address: family 0 is "none". */
@@ -72,6 +72,11 @@ void am_message_eoh(am_message *m);
 bool am_message_wants_body(const am_message *m);
 void am_message_body(am_message *m, const void *p, size_t n);
 
+/* SPF of MAIL FROM (or of the HELO name where that is null) before the header is there; with `all`
+ * iprev and SPF of the HELO name too. Waits for the DNS. After client, helo and sender, which must
+ * not come again; not where the client is a trusted relay. What was found out stays, and
+ * am_message_finish does not do it twice. Never NULL; valid until am_message_free. */
+const am_evidence *am_message_envelope(am_message *m, bool all);
 /* While am_message_finish waits, `tell` is called every two seconds, from the thread that waits. */
 void am_message_progress(am_message *m, void (*tell)(void *arg), void *arg);
 
@@ -90,6 +95,8 @@ typedef struct am_results_options {
     const char *authserv_id;
     bool full_sender; /* smtp.mailfrom with its local-part (RFC 8601 4 advises against) */
     bool dnssec;      /* policy.dnssec=pass where all answers were vouched for */
+    /* Of the local rule that decided: policy.rule, policy.reason; or NULL. */
+    const char *rule, *reason;
 } am_results_options;
 
 /* As much of a signature's b= as tells it from the others: what header.b shows. */

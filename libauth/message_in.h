@@ -27,10 +27,11 @@ struct am_message {
     am_client_facts facts;
     am_iprev_early *early_iprev;
     am_evidence evidence;
-    unsigned spf_asked;      /* distinct questions of SPF, for all identities */
+    unsigned spf_asked;            /* distinct questions of SPF, for all identities */
     unsigned keys, seals, authors; /* fields that have asked early: signatures, ARC's, From */
     bool eoh;
-    bool recorded; /* header and body were judged before */
+    bool sender_known, name_known; /* am_client_finish_sender, am_client_finish_name are done */
+    bool recorded;                 /* header and body were judged before */
 };
 
 /* The header is there: behind a relay of ours the client is another one, whose questions start now.
@@ -40,7 +41,10 @@ void am_client_eoh(am_message *m);
 /* SPF of what DMARC needs: MAIL FROM, or the HELO name where that is null. Waits. */
 void am_client_finish_sender(am_message *m);
 
-/* The rest: iprev, SPF of the HELO name, HELO, login, TLS; and, where there is a header, PRA and
+/* iprev, and SPF of the HELO name. Waits. */
+void am_client_finish_name(am_message *m);
+
+/* The rest: the above where it is not done, HELO, login, TLS; and, where there is a header, PRA and
  * the trail. Waits. */
 void am_client_finish(am_message *m);
 

@@ -20,7 +20,7 @@ typedef struct builder {
 } builder;
 
 enum {
-    MAX_PROPERTIES = 6,
+    MAX_PROPERTIES = 8,
     MAX_BROKEN = 50, /* signatures shown that no key was found for */
     UNIQUE = 64,     /* characters of a signature */
 };
@@ -176,14 +176,16 @@ static void add_dmarc(builder *b)
     r->reason = am_str_of(v->reason);
     property(r, "header", "from", v->domain);
     vouched(b, r, v->secure);
-    if (!v->has_policy)
-        return;
     am_dmarc_policy policy = v->policy;
     if (v->testing && policy != AM_DMARC_NONE)
         policy--;
-    property(r, "policy", "dmarc", am_str_of(am_dmarc_policy_word(policy)));
+    if (v->has_policy)
+        property(r, "policy", "dmarc", am_str_of(am_dmarc_policy_word(policy)));
     if (b->e->trust.overridden) /* RFC 8617 7.2.1; the property is ours */
         property(r, "policy", "arc", AM_STR("override"));
+    /* RFC 8601 2.3: policy.* says why a result was not acted upon as it stands; names of ours */
+    property(r, "policy", "rule", am_str_of(b->o->rule));
+    property(r, "policy", "reason", am_str_of(b->o->reason));
 }
 
 static void add_iprev(builder *b)

@@ -14,11 +14,11 @@
 
 #include <stdio.h>
 
-/* Steps that we never want to hear of, and those that need no answer. */
+/* Steps that we never want to hear of, and those that need no answer; some rules and limits want
+ * more: wanted_steps. */
 enum {
-    NOT_WANTED = SMFIP_NODATA | SMFIP_NOUNKNOWN,
-    NO_ANSWER =
-        SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_RCPT | SMFIP_NR_HDR | SMFIP_NR_EOH,
+    NOT_WANTED = SMFIP_NORCPT | SMFIP_NODATA | SMFIP_NOUNKNOWN,
+    NO_ANSWER = SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_HDR | SMFIP_NR_EOH,
     NEEDED = SMFIF_ADDHDRS | SMFIF_CHGHDRS,
     WELCOME = SMFIF_QUARANTINE | SMFIF_SETSYMLIST,
 };
@@ -27,6 +27,7 @@ enum {
 #define TLS_MACROS "{tls_version} {cipher} {cipher_bits} {cert_subject} {cert_issuer} {verify}"
 
 static char results_name[] = "Authentication-Results";
+static char listener_name[] = "{daemon_name}", listener_port[] = "{daemon_port}";
 
 /* The private data of a connection that is one too many. */
 static const char one_too_many;
@@ -62,30 +63,43 @@ static sfsistat go_on(const am_session *s, unsigned long no_answer)
  * send a list with each MAIL: without one libmilter keeps that of the message before, login and
  * all.
  */
-static void ask_for_macros(SMFICTX *ctx)
+static void ask_for_macros(SMFICTX *ctx, const am_policy_needs *n)
 {
-    static const struct {
+    const struct {
         int where;
         const char *macros;
-    } want[] = {{SMFIM_CONNECT, ""}, {SMFIM_HELO, TLS_MACROS},
+    } want[] = {{SMFIM_CONNECT, n->listener ? "{daemon_name} {daemon_port}" : ""},
+        {SMFIM_HELO, TLS_MACROS},
         {SMFIM_ENVFROM, "j {auth_authen} {auth_type} {auth_author} " TLS_MACROS},
         {SMFIM_ENVRCPT, ""}, {SMFIM_DATA, ""}, {SMFIM_EOH, "i"}, {SMFIM_EOM, "i"}};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++)
         (void)smfi_setsymlist(ctx, want[i].where, (char *)(uintptr_t)want[i].macros);
 }
 
-/* What is agreed on, of what the MTA offers. */
-static am_terms agree(unsigned long actions, unsigned long steps)
+/* The steps that are left out, or left without an answer, as far as the configuration allows. */
+static unsigned long unwanted_steps(const am_policy_needs *n)
 {
-    /* Recipients are counted for the decision log alone. */
-    unsigned long not_wanted = NOT_WANTED | (am_worker_keeps_decisions() ? 0 : SMFIP_NORCPT);
+    unsigned long steps = NOT_WANTED | NO_ANSWER;
+    if (am_worker_counts_clients())
+        steps &= ~(unsigned long)SMFIP_NR_CONN;
+    if (n->early == AM_STAGE_MAIL)
+        steps &= ~(unsigned long)SMFIP_NR_MAIL;
+    if (n->rcpt || n->early != AM_STAGE_END || am_worker_keeps_decisions())
+        steps &= ~(unsigned long)SMFIP_NORCPT;
+    return steps;
+}
+
+/* What is agreed on, of what the MTA offers. */
+static am_terms agree(const am_policy_needs *n, unsigned long actions, unsigned long steps)
+{
     am_terms t = {.leading_space = steps & SMFIP_HDR_LEADSPC,
         .quarantine = actions & SMFIF_QUARANTINE,
-        .steps = steps & (not_wanted | NO_ANSWER | SMFIP_HDR_LEADSPC | SMFIP_SKIP)};
-    /* A chunk of the body is answered so that the others can be skipped; otherwise it needs none.
-     */
-    if (!(steps & SMFIP_SKIP))
-        t.steps |= steps & SMFIP_NR_BODY;
+        .steps = steps & (unwanted_steps(n) | SMFIP_HDR_LEADSPC | SMFIP_SKIP)};
+    /* A chunk of the body that is answered can say that no more is wanted (SMFIP_SKIP). One that
+     * needs no answer costs half: nobody waits for anybody. Most mail is signed, and all of it is
+     * wanted. */
+    if (steps & SMFIP_NR_BODY)
+        t.steps = (t.steps & ~(unsigned long)SMFIP_SKIP) | SMFIP_NR_BODY;
     return t;
 }
 
@@ -112,7 +126,6 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
     unsigned long f2, unsigned long f3, unsigned long *want_actions, unsigned long *want_steps,
     unsigned long *want_f2, unsigned long *want_f3)
 {
-    am_terms t = agree(actions, steps);
     bool able = (actions & NEEDED) == NEEDED;
     am_session *s = able ? session_of(ctx) : NULL;
     *want_f2 = f2 & 0;
@@ -123,9 +136,11 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
     }
     if (!s)
         return refuse_politely(ctx, actions, steps, want_actions, want_steps);
+    const am_policy_needs *n = am_session_needs(s);
+    am_terms t = agree(n, actions, steps);
     am_session_agree(s, &t);
     if (actions & SMFIF_SETSYMLIST)
-        ask_for_macros(ctx);
+        ask_for_macros(ctx, n);
     *want_actions = actions & (NEEDED | WELCOME);
     *want_steps = t.steps;
     return SMFIS_CONTINUE;
@@ -138,6 +153,11 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
     if (!s)
         return turn_away(ctx);
     am_session_client(s, address);
+    if (am_session_needs(s)->listener)
+        am_session_listener(
+            s, smfi_getsymval(ctx, listener_name), smfi_getsymval(ctx, listener_port));
+    if (!am_worker_admit(s))
+        return SMFIS_TEMPFAIL;
     return go_on(s, SMFIP_NR_CONN);
 }
 
@@ -148,6 +168,23 @@ static sfsistat on_helo(SMFICTX *ctx, char *name)
         return turn_away(ctx);
     am_session_helo(s, name);
     return go_on(s, SMFIP_NR_HELO);
+}
+
+static sfsistat refuse(SMFICTX *ctx, const am_decision *d)
+{
+    char text[2 * sizeof d->text];
+    size_t n = 0;
+    for (const char *p = d->text; *p; p++) {
+        if (*p == '%') /* libmilter hands the text to printf's kin */
+            text[n++] = '%';
+        text[n++] = *p;
+    }
+    text[n] = '\0';
+    char code[4], xcode[12];
+    snprintf(code, sizeof code, "%s", d->code);
+    snprintf(xcode, sizeof xcode, "%s", d->xcode);
+    (void)smfi_setreply(ctx, code, xcode, text);
+    return d->action == AM_ACTION_REJECT ? SMFIS_REJECT : SMFIS_TEMPFAIL;
 }
 
 static am_str macro(SMFICTX *ctx, const char *name)
@@ -174,18 +211,21 @@ static sfsistat on_sender(SMFICTX *ctx, char **argument)
     if (!s)
         return turn_away(ctx);
     am_mail mail = mail_of(ctx, argument);
-    am_session_sender(s, &mail);
-    return go_on(s, SMFIP_NR_MAIL);
+    const am_decision *d = am_session_sender(s, &mail);
+    if (!d)
+        return go_on(s, SMFIP_NR_MAIL);
+    sfsistat answer = refuse(ctx, d);
+    am_session_reset(s); /* another MAIL may follow */
+    return answer;
 }
 
-static sfsistat on_recipient(SMFICTX *ctx, char **argument)
+static sfsistat on_rcpt(SMFICTX *ctx, char **argument)
 {
     am_session *s = session_of(ctx);
-    (void)argument; /* a number is all that is kept */
     if (!s)
-        return SMFIS_TEMPFAIL;
-    am_session_recipient(s);
-    return go_on(s, SMFIP_NR_RCPT);
+        return turn_away(ctx);
+    const am_decision *d = am_session_rcpt(s, argument[0]);
+    return d ? refuse(ctx, d) : SMFIS_CONTINUE;
 }
 
 static sfsistat on_field(SMFICTX *ctx, char *name, char *value)
@@ -217,21 +257,10 @@ static sfsistat on_body(SMFICTX *ctx, unsigned char *p, size_t n)
     return go_on(s, SMFIP_NR_BODY);
 }
 
-static sfsistat refuse(SMFICTX *ctx, const am_decision *d)
+static bool insert(SMFICTX *ctx, const char *name, const char *value)
 {
-    char text[2 * sizeof d->text];
-    size_t n = 0;
-    for (const char *p = d->text; *p; p++) {
-        if (*p == '%') /* libmilter hands the text to printf's kin */
-            text[n++] = '%';
-        text[n++] = *p;
-    }
-    text[n] = '\0';
-    char code[4], xcode[12];
-    snprintf(code, sizeof code, "%s", d->code);
-    snprintf(xcode, sizeof xcode, "%s", d->xcode);
-    (void)smfi_setreply(ctx, code, xcode, text);
-    return d->action == AM_ACTION_REJECT ? SMFIS_REJECT : SMFIS_TEMPFAIL;
+    return !value ||
+           smfi_insheader(ctx, 0, (char *)(uintptr_t)name, (char *)(uintptr_t)value) == MI_SUCCESS;
 }
 
 /* Forged fields out, ours in, aside where policy says so. False: the MTA did not take it. */
@@ -239,12 +268,27 @@ static bool change(SMFICTX *ctx, am_outcome *o)
 {
     char reason[sizeof o->decision.text];
     snprintf(reason, sizeof reason, "%s", o->decision.text);
-    while (am_strip_next(&o->strip))
-        if (smfi_chgheader(ctx, results_name, (int)o->strip.number, NULL) != MI_SUCCESS)
-            return false;
-    if (o->field && smfi_insheader(ctx, 0, results_name, (char *)(uintptr_t)o->field) != MI_SUCCESS)
+    for (size_t i = 0; i < o->strips; i++)
+        while (am_strip_next(&o->strip[i]))
+            if (smfi_chgheader(ctx, (char *)(uintptr_t)o->strip[i].name, (int)o->strip[i].number,
+                    NULL) != MI_SUCCESS)
+                return false;
+    if (!insert(ctx, o->mark_name, o->mark) || !insert(ctx, results_name, o->field))
         return false;
-    return o->decision.action != AM_ACTION_QUARANTINE || smfi_quarantine(ctx, reason) == MI_SUCCESS;
+    return o->decision.measure != AM_MEASURE_HOLD || smfi_quarantine(ctx, reason) == MI_SUCCESS;
+}
+
+/* What the MTA is told at the end of a message. */
+static sfsistat tell(SMFICTX *ctx, am_outcome *o, const char *id)
+{
+    if (o->decision.code)
+        return refuse(ctx, &o->decision);
+    if (o->decision.action == AM_ACTION_DISCARD)
+        return SMFIS_DISCARD;
+    if (change(ctx, o))
+        return SMFIS_ACCEPT;
+    am_log(LOG_ERR, "%s: the MTA did not take the changes", id ? id : "NOQUEUE");
+    return SMFIS_TEMPFAIL; /* a forged field may be left */
 }
 
 /* The MTA starts its time-out anew. */
@@ -261,13 +305,7 @@ static sfsistat on_eom(SMFICTX *ctx)
         return turn_away(ctx);
     const char *id = smfi_getsymval(ctx, queue_id);
     am_session_progress(s, keep_waiting, ctx);
-    am_outcome *o = am_session_finish(s, id);
-    bool accepted = o->decision.code == NULL;
-    sfsistat answer = accepted ? SMFIS_ACCEPT : refuse(ctx, &o->decision);
-    if (accepted && !change(ctx, o)) {
-        am_log(LOG_ERR, "%s: the MTA did not take the changes", id ? id : "NOQUEUE");
-        answer = SMFIS_TEMPFAIL; /* a forged field may be left */
-    }
+    sfsistat answer = tell(ctx, am_session_finish(s, id), id);
     am_session_reset(s);
     return answer;
 }
@@ -299,7 +337,7 @@ struct smfiDesc am_callbacks(void)
         .xxfi_connect = on_connect,
         .xxfi_helo = on_helo,
         .xxfi_envfrom = on_sender,
-        .xxfi_envrcpt = on_recipient,
+        .xxfi_envrcpt = on_rcpt,
         .xxfi_header = on_field,
         .xxfi_eoh = on_eoh,
         .xxfi_body = on_body,

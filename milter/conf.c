@@ -11,9 +11,9 @@
  */
 #include "milter/conf.h"
 #include "milter/option.h"
+#include "milter/rule_conf.h"
 #include "milter/sealers.h"
 
-#include <confuse.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,8 +29,9 @@ typedef struct reading {
     const char *file; /* as given */
     am_conf *conf;
     am_error *why;
-    bool failed;           /* why is set: the first error counts */
-    bool given[MAX_TABLE]; /* this option of the table stood in the file */
+    bool failed;              /* why is set: the first error counts */
+    unsigned line[MAX_TABLE]; /* where this option of the table stood in the file; 0: nowhere */
+    am_rule_reader rules;
 } reading;
 
 static reading *now;
@@ -60,7 +61,8 @@ static void say_unknown(const cfg_t *cfg, const char *wrong)
         say(cfg, e.text);
         return;
     }
-    const char *near = am_option_nearest(section, wrong, &where);
+    const char *near = am_rule_conf_is(section) ? am_rule_conf_nearest(section, wrong, &where)
+                                                : am_option_nearest(section, wrong, &where);
     const char *dot = *section ? "." : "";
     if (!near)
         am_error_set(
@@ -78,9 +80,19 @@ static void say_unknown(const cfg_t *cfg, const char *wrong)
 static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
     static const char unknown[] = "no such option '";
+    static const struct {
+        const char *begins, *right;
+    } better[] = {
+        {"found duplicate title", "every rule needs a title of its own"},
+        {"missing title", "wanted: rule \"TITLE\" { ... }"},
+    };
     am_error e;
     vsnprintf(e.text, sizeof e.text, fmt, ap);
     size_t n = strlen(e.text);
+    for (size_t i = 0; i < sizeof better / sizeof *better; i++)
+        if (strncmp(e.text, better[i].begins, strlen(better[i].begins)) == 0 &&
+            n + 64 < sizeof e.text)
+            n += (size_t)snprintf(e.text + n, sizeof e.text - n, "; %s", better[i].right);
     if (strncmp(e.text, unknown, sizeof unknown - 1) != 0 || e.text[n - 1] != '\'') {
         say(cfg, e.text);
         return;
@@ -97,15 +109,16 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
         am_net net;
         const char *text;
         size_t octets;
+        am_template template;
     } scratch;
     char right[256];
     am_error e;
     const char *section = section_of(cfg);
     const am_option *o = am_option_find(section, opt->name);
-    bool *given = &now->given[o - am_option_table];
+    unsigned *line = &now->line[o - am_option_table];
     /* libconfuse has made room for the value already: a list that begins again has one. */
     unsigned n_values = cfg_opt_size(opt);
-    bool again = *given && n_values == 1;
+    bool again = *line && n_values == 1;
     am_error_set(&e, "%s%s%s: ", section, *section ? "." : "", o->name);
     size_t n = strlen(e.text);
     if (again)
@@ -116,11 +129,29 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
         snprintf(e.text + n, sizeof e.text - n, "\"%.64s\" is not right; wanted: %s", value,
             am_option_right(o, right, sizeof right));
     else {
-        *given = true;
+        *line = *line ? *line : (unsigned)(cfg->line > 0 ? cfg->line : 1);
         *(const char **)result = value;
         return 0;
     }
     say(cfg, e.text);
+    return -1;
+}
+
+/* Values of rules are read when all of them are there; only where they stand is noted now. */
+static int on_rule_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+    *(const char **)result = value;
+    if (am_rule_conf_note(&now->rules, cfg, opt->name))
+        return 0;
+    say(cfg, "out of memory");
+    return -1;
+}
+
+static int on_rule_end(cfg_t *cfg, cfg_opt_t *opt)
+{
+    if (am_rule_conf_note(&now->rules, cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1), ""))
+        return 0;
+    say(cfg, "out of memory");
     return -1;
 }
 
@@ -135,6 +166,36 @@ static void store(const cfg_opt_t *opt, const am_option *o, am_conf *c)
     }
     if (o->size)
         memcpy((char *)c + o->offset, &n, sizeof n);
+}
+
+/* All values in one line, for people and for comparing. */
+static const char *values_of(am_arena *a, cfg_opt_t *opt)
+{
+    am_buf b = {.arena = a};
+    for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
+        const char *text = cfg_opt_getnstr(opt, i);
+        am_buf_cstr(&b, i ? ", " : "");
+        am_buf_cstr(&b, text ? text : "");
+    }
+    am_buf_char(&b, '\0');
+    now->failed = now->failed || b.failed;
+    return b.p;
+}
+
+static void store_all(cfg_t *cfg, am_conf *c)
+{
+    const char **value = am_arena_array(c->arena, am_option_count, sizeof *value);
+    unsigned *line = am_arena_array(c->arena, am_option_count, sizeof *line);
+    now->failed = now->failed || !value || !line;
+    for (size_t i = 0; !now->failed && i < am_option_count; i++) {
+        const am_option *o = &am_option_table[i];
+        cfg_opt_t *opt = cfg_getopt(*o->section ? cfg_getsec(cfg, o->section) : cfg, o->name);
+        store(opt, o, c);
+        value[i] = values_of(c->arena, opt);
+        line[i] = now->line[i];
+    }
+    c->value = value;
+    c->line = line;
 }
 
 /* The options of one section, from the table, in libconfuse's form. */
@@ -157,6 +218,7 @@ static void fill(const char *section, cfg_opt_t *out)
 static cfg_t *read_text(const char *text)
 {
     cfg_opt_t part[MAX_SECTIONS][MAX_OPTIONS], root[MAX_SECTIONS + MAX_OPTIONS];
+    am_rule_options rule;
     cfg_opt_t mark = CFG_STR(end_mark, "", CFGF_NONE), end = CFG_END();
     size_t n = 0, sections = 0;
     fill("", root);
@@ -171,13 +233,15 @@ static cfg_t *read_text(const char *text)
         root[n++] = sec;
         sections++;
     }
+    root[n++] = am_rule_conf_section(&rule, on_rule_value);
     root[n++] = mark;
     root[n] = end;
     cfg_t *cfg = cfg_init(root, CFGF_NONE);
     if (!cfg)
         return NULL;
     cfg_set_error_function(cfg, on_error);
-    memset(now->given, 0, sizeof now->given); /* the defaults of lists came by */
+    cfg_set_validate_func(cfg, "rule", on_rule_end);
+    memset(now->line, 0, sizeof now->line); /* the defaults of lists came by */
     if (text && cfg_parse_buf(cfg, text) != CFG_SUCCESS && !now->failed)
         say(NULL, "cannot be read");
     return cfg;
@@ -244,11 +308,11 @@ static am_conf *read_conf(const char *file, const char *text, am_error *why)
     reading r = {.file = file, .conf = c, .why = why, .failed = c->file == NULL};
     now = &r;
     cfg_t *cfg = read_text(text);
-    for (size_t i = 0; cfg && !r.failed && i < am_option_count; i++) {
-        const am_option *o = &am_option_table[i];
-        cfg_t *sec = *o->section ? cfg_getsec(cfg, o->section) : cfg;
-        store(cfg_getopt(sec, o->name), o, c);
-    }
+    if (cfg && !r.failed)
+        store_all(cfg, c);
+    if (cfg && !r.failed && !am_rule_conf_build(&r.rules, cfg, c, why))
+        r.failed = true;
+    free(r.rules.place);
     if (!r.failed && cfg) {
         set_host_name(c);
         load_psl(c);
@@ -336,7 +400,7 @@ static char *slurp(const char *file, am_error *why)
     return text;
 }
 
-am_conf *am_conf_load(const char *file, am_error *why)
+static am_conf *load(const char *file, am_error *why)
 {
     char *text = slurp(file, why);
     if (!text)
@@ -344,6 +408,32 @@ am_conf *am_conf_load(const char *file, am_error *why)
     am_conf *c = read_conf(file, text, why);
     free(text);
     return c;
+}
+
+/* The second policy. It has none itself, so that there is no circle. False: `why`. */
+static bool load_shadow(am_conf *c, am_error *why)
+{
+    am_error e;
+    if (!*c->policy.shadow_file)
+        return true;
+    const am_option *o = am_option_find("policy", "shadow");
+    unsigned line = c->line[o - am_option_table];
+    c->shadow = load(c->policy.shadow_file, &e);
+    if (!c->shadow)
+        am_error_set(why, "%s:%u: policy.shadow: %s", c->file, line, e.text);
+    else if (*c->shadow->policy.shadow_file)
+        am_error_set(why, "%s:%u: policy.shadow: %s names a shadow itself; take that out", c->file,
+            line, c->policy.shadow_file);
+    return c->shadow && !*c->shadow->policy.shadow_file;
+}
+
+am_conf *am_conf_load(const char *file, am_error *why)
+{
+    am_conf *c = load(file, why);
+    if (!c || load_shadow(c, why))
+        return c;
+    am_conf_free(c);
+    return NULL;
 }
 
 am_conf *am_conf_defaults(am_error *why)
@@ -355,6 +445,7 @@ void am_conf_free(am_conf *c)
 {
     if (!c)
         return;
+    am_conf_free(c->shadow); /* which has none */
     am_psl_free(c->dmarc.psl);
     am_loginmap_free(c->methods.login_map);
     am_arena_free(c->arena); /* c lives there */

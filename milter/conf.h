@@ -3,6 +3,7 @@
 #define AM_MILTER_CONF_H
 
 #include "libauth/message.h"
+#include "milter/rule.h"
 #include "milter/socket.h"
 
 enum { AM_CONF_LIST_MAX = 256 }; /* entries of one list */
@@ -68,6 +69,7 @@ typedef struct am_conf {
     } dns;
     struct {
         unsigned max_terms, max_void, max_names, max_questions;
+        am_stage reject_at; /* from when on rules may refuse */
     } spf;
     struct {
         am_dkim_engine engine;
@@ -77,6 +79,7 @@ typedef struct am_conf {
     struct {
         am_conf_list trusted_sealers; /* normalised; a "." in front: and all below; file:/PATH */
         am_trust_list sealers;        /* the same, files read, as libauth wants it */
+        unsigned max_sets;
     } arc;
     struct {
         bool enforce, use_psl;
@@ -84,10 +87,19 @@ typedef struct am_conf {
         am_psl *psl; /* loaded where use_psl; the configuration's own */
         unsigned max_walks;
         am_conf_malformed malformed_from;
+        am_template text; /* of a refusal */
     } dmarc;
+    struct {
+        bool monitor;            /* nothing is done; the log says what would have been */
+        bool by_field;           /* DMARC's quarantine: marked by a field, not held */
+        const char *shadow_file; /* "": none */
+        const char *quarantine_field, *note_field;
+        am_template url;
+    } policy;
     struct {
         size_t header_octets, memory;
         unsigned fields, dns_questions, sessions, silence; /* silence: seconds */
+        unsigned client_sessions, recipients;              /* client_sessions 0: no bound */
     } limits;
     struct {
         bool full_sender, dnssec, keep_relayed;
@@ -101,7 +113,15 @@ typedef struct am_conf {
         const char *login_map_file;
         am_loginmap *login_map; /* loaded where there is a file; the configuration's own */
     } methods;
-    const char *own[2]; /* names of ours: authserv-id, receiver */
+    const char *own[2];  /* names of ours: authserv-id, receiver */
+    const am_rule *rule; /* in the order of the file */
+    size_t rules;
+    struct {
+        bool rcpt, octets, header, listener, client;
+    } asks; /* some rule asks for recipients, size, List-Id, the listener, iprev or HELO's SPF */
+    struct am_conf *shadow;   /* the second policy; NULL: none */
+    const char *const *value; /* what each row of am_option_table was given, as text */
+    const unsigned *line;     /* where it stands in the file; 0: it does not */
 } am_conf;
 
 /* Reads a file. NULL: `why` says "file:line: what, and what would be right". One thread at a time:
@@ -110,6 +130,11 @@ am_conf *am_conf_load(const char *file, am_error *why);
 
 am_conf *am_conf_defaults(am_error *why); /* what an empty file gives */
 void am_conf_free(am_conf *c);            /* NULL is fine */
+
+/* What is not the same in two configurations: calls `say` once an option ("dmarc.enforce") or rule
+ * ("rule \"TITLE\""), with what it was and is (for rules "", "new", "gone", "changed", "moved"). */
+typedef void am_conf_say(void *to, const char *name, const char *was, const char *is);
+void am_conf_compare(const am_conf *was, const am_conf *is, am_conf_say *say, void *to);
 
 /* Are the files there that the configuration names (zone files)? False: `why`. Starts no thread. */
 bool am_conf_check(const am_conf *c, am_error *why);

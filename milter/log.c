@@ -149,6 +149,45 @@ static void add_results(line *l, const am_evidence *e)
     add_others(l, e);
 }
 
+/* Titles and reasons are the administrator's, printable, and keep their spaces. */
+static void add_quoted(line *l, const char *name, const char *text)
+{
+    char quoted[320];
+    snprintf(quoted, sizeof quoted, "\"%s\"", text);
+    for (char *p = quoted + 1; p[0] && p[1]; p++)
+        if (*p == '"')
+            *p = '\'';
+    add(l, name, quoted, (am_str){0});
+}
+
+static void add_rule(line *l, const am_rule *r)
+{
+    if (!r)
+        return;
+    add_quoted(l, "rule", r->title);
+    if (*r->reason)
+        add_quoted(l, "reason", r->reason);
+}
+
+/* What is done; as what, where the word has two meanings; what would be, where only watched. */
+static void add_decision(line *l, const am_decision *d)
+{
+    const char *word = am_action_word(d->action), *measure = am_measure_word(d->measure);
+    add(l, "action", word, d->monitored ? AM_STR("monitor") : am_str_of(d->why));
+    if (d->action == AM_ACTION_QUARANTINE || d->measure == AM_MEASURE_HEADER)
+        add(l, "as", measure, (am_str){0});
+    if (d->monitored)
+        add(l, "would", am_measure_word(d->would), am_str_of(d->why));
+    add_rule(l, d->rule);
+    if (d->mixed)
+        add(l, "recipients", "differ", (am_str){0});
+}
+
+static const char *name_of(const char *id, char safe[80])
+{
+    return id ? am_log_text(safe, 80, am_str_of(id)) : "NOQUEUE";
+}
+
 void am_log_message(const char *id, const am_evidence *e, const am_decision *d)
 {
     line l = {.n = 0};
@@ -157,7 +196,17 @@ void am_log_message(const char *id, const am_evidence *e, const am_decision *d)
         add_envelope(&l, e);
         add_results(&l, e);
     }
-    add(&l, "action", am_action_word(d->action), am_str_of(d->why));
-    am_log(d->fault ? LOG_ERR : LOG_INFO, "%s:%s",
-        id ? am_log_text(safe, sizeof safe, am_str_of(id)) : "NOQUEUE", l.text);
+    add_decision(&l, d);
+    am_log(d->fault ? LOG_ERR : LOG_INFO, "%s:%s", name_of(id, safe), l.text);
+}
+
+void am_log_shadow(const char *id, const am_decision *live, const am_decision *shadow)
+{
+    line l = {.n = 0};
+    char safe[80];
+    add(&l, "shadow", am_measure_word(shadow->measure), am_str_of(shadow->why));
+    add_rule(&l, shadow->rule);
+    add(&l, "live", am_measure_word(live->would), am_str_of(live->why));
+    add_rule(&l, live->rule);
+    am_log(LOG_INFO, "%s:%s", name_of(id, safe), l.text);
 }

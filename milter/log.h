@@ -20,4 +20,7 @@ const char *am_log_text(char *text, size_t size, am_str s);
  * NULL. `id` may be NULL. */
 void am_log_message(const char *id, const am_evidence *e, const am_decision *d);
 
+/* The line of a message that policy.shadow would have treated otherwise. */
+void am_log_shadow(const char *id, const am_decision *live, const am_decision *shadow);
+
 #endif

@@ -164,7 +164,7 @@ static bool parse_seconds(am_arena *a, const am_option *o, const char *text, voi
 }
 
 /* Octets; K, M and G stand for powers of 1024. */
-static bool parse_octets(am_arena *a, const am_option *o, const char *text, void *to)
+bool am_option_octets(am_arena *a, const am_option *o, const char *text, void *to)
 {
     (void)a;
     static const char unit[] = "KMG";
@@ -188,6 +188,30 @@ static bool parse_octets(am_arena *a, const am_option *o, const char *text, void
     return true;
 }
 
+/* The name of a field of ours. It is taken out where others wrote it, so no name of theirs. */
+static bool parse_field_name(am_arena *a, const am_option *o, const char *text, void *to)
+{
+    size_t n = strlen(text);
+    for (size_t i = 0; i < n; i++)
+        if (!am_is(text[i], AM_LDH))
+            return false;
+    return n > 2 && n <= 60 && am_str_istarts(am_str_of(text), "X-") && parse_text(a, o, text, to);
+}
+
+static bool parse_template(am_arena *a, const am_option *o, const char *text, void *to)
+{
+    (void)o;
+    return am_template_parse(a, am_str_of(text), to, NULL);
+}
+
+static bool parse_url(am_arena *a, const am_option *o, const char *text, void *to)
+{
+    bool good = *text == '\0' || am_str_istarts(am_str_of(text), "https://") ||
+                am_str_istarts(am_str_of(text), "http://");
+    return good && !strchr(text, ' ') && parse_template(a, o, text, to) &&
+           !am_template_uses(to, AM_PLACE_URL);
+}
+
 static const am_word yes_no[] = {
     {"yes", 1}, {"no", 0}, {"true", 1}, {"false", 0}, {"on", 1}, {"off", 0}, {NULL, 0}};
 static const am_word action[] = {
@@ -203,6 +227,10 @@ static const am_word engine[] = {
     {"own", AM_DKIM_OWN}, {"libopendkim", AM_DKIM_LIBOPENDKIM}, {NULL, 0}};
 static const am_word body_length[] = {{"policy", 1}, {"pass", 0}, {NULL, 0}};
 static const am_word org_domain[] = {{"tree-walk", 0}, {"psl", 1}, {NULL, 0}};
+static const am_word reject_at[] = {
+    {"mail", AM_STAGE_MAIL}, {"rcpt", AM_STAGE_RCPT}, {"end", AM_STAGE_END}, {NULL, 0}};
+static const am_word mode[] = {{"enforce", 0}, {"monitor", 1}, {NULL, 0}};
+static const am_word set_aside[] = {{"hold", 0}, {"header", 1}, {NULL, 0}};
 static const am_word malformed[] = {{"permerror", AM_MALFORMED_PERMERROR},
     {"reject", AM_MALFORMED_REJECT}, {"quarantine", AM_MALFORMED_QUARANTINE}, {NULL, 0}};
 
@@ -210,7 +238,7 @@ static const am_word malformed[] = {{"permerror", AM_MALFORMED_PERMERROR},
 #define TEXT(member, rule) AT(member), .parse = (rule)
 #define NUMBER(member, from, to) AT(member), .parse = parse_number, .min = (from), .max = (to)
 #define SECONDS(member, from, to) AT(member), .parse = parse_seconds, .min = (from), .max = (to)
-#define OCTETS(member, from, to) AT(member), .parse = parse_octets, .min = (from), .max = (to)
+#define OCTETS(member, from, to) AT(member), .parse = am_option_octets, .min = (from), .max = (to)
 #define WORD(member, words) AT(member), .parse = parse_word, .word = (words)
 #define BOOL(member, words) AT(member), .parse = parse_bool, .word = (words)
 #define LIST(member, rule)                                                                         \
@@ -220,6 +248,11 @@ static const am_word malformed[] = {{"permerror", AM_MALFORMED_PERMERROR},
 #define KIB (double)(1 << 10)
 #define MIB (double)(1 << 20)
 #define GIB (double)(1 << 30)
+
+static const char template_right[] =
+    "printable ASCII, at most 300 octets, with %{domain} and the like where "
+    "wanted, %% for the sign itself";
+static const char field_right[] = "the name of a field that begins with X-";
 
 const am_option am_option_table[] = {
     {"", "socket", "unix:/run/authmill/authmill.sock", TEXT(socket, parse_socket),
@@ -263,6 +296,7 @@ const am_option am_option_table[] = {
     {"spf", "max-void", "2", NUMBER(spf.max_void, 1, 100)},
     {"spf", "max-names", "10", NUMBER(spf.max_names, 1, 100)},
     {"spf", "max-questions", "64", NUMBER(spf.max_questions, 10, 1000)},
+    {"spf", "reject-at", "end", WORD(spf.reject_at, reject_at)},
     {"dkim", "engine", "own", WORD(dkim.engine, engine)},
     {"dkim", "max-signatures", "10", NUMBER(dkim.max_signatures, 1, 100)},
     {"dkim", "body-length", "policy", BOOL(dkim.body_length_policy, body_length)},
@@ -272,16 +306,32 @@ const am_option am_option_table[] = {
     {"arc", "trusted-sealers", "{}", LIST(arc.trusted_sealers, parse_sealer),
         .right =
             "domains such as example.org, .example.org for it and all below it, or file:/PATH"},
+    {"arc", "max-sets", "50", NUMBER(arc.max_sets, 1, AM_ARC_MAX)},
     {"dmarc", "enforce", "no", BOOL(dmarc.enforce, yes_no)},
     {"dmarc", "org-domain", "tree-walk", BOOL(dmarc.use_psl, org_domain)},
     {"dmarc", "psl", "", TEXT(dmarc.psl_file, parse_file), .right = "a path that starts with /"},
     {"dmarc", "max-walks", "12", NUMBER(dmarc.max_walks, 1, 100)},
     {"dmarc", "malformed-from", "", WORD(dmarc.malformed_from, malformed)},
+    {"dmarc", "reject-text", "Email rejected per DMARC policy for %{domain}",
+        TEXT(dmarc.text, parse_template), .right = template_right},
+    {"policy", "mode", "enforce", BOOL(policy.monitor, mode)},
+    {"policy", "shadow", "", TEXT(policy.shadow_file, parse_file),
+        .right = "a path that starts with /"},
+    {"policy", "quarantine", "hold", BOOL(policy.by_field, set_aside)},
+    {"policy", "quarantine-field", "X-Authmill-Quarantine",
+        TEXT(policy.quarantine_field, parse_field_name), .right = field_right},
+    {"policy", "note-field", "X-Authmill-Note", TEXT(policy.note_field, parse_field_name),
+        .right = field_right},
+    {"policy", "url", "", TEXT(policy.url, parse_url),
+        .right =
+            "http://... or https://... without spaces, with %{domain} and the like where wanted"},
     {"limits", "header-octets", "8M", OCTETS(limits.header_octets, 64 * KIB, 64 * MIB)},
     {"limits", "fields", "10000", NUMBER(limits.fields, 100, 100000)},
     {"limits", "memory", "64M", OCTETS(limits.memory, 1 * MIB, 2 * GIB)},
     {"limits", "dns-questions", "150", NUMBER(limits.dns_questions, 10, 10000)},
     {"limits", "sessions", "10000", NUMBER(limits.sessions, 1, 100000)},
+    {"limits", "sessions-per-client", "100", NUMBER(limits.client_sessions, 0, 100000)},
+    {"limits", "recipients", "1000", NUMBER(limits.recipients, 1, 100000)},
     {"limits", "silence", "7200", NUMBER(limits.silence, 10, 86400)},
     {"decision-log", "path", "", TEXT(decision_log.path, parse_file),
         .right = "a path that starts with /"},
@@ -309,7 +359,7 @@ const am_option *am_option_find(const char *section, const char *name)
 }
 
 /* How many letters must be put in, taken out or changed (Levenshtein); long words are far. */
-static unsigned distance(const char *a, const char *b)
+unsigned am_option_distance(const char *a, const char *b)
 {
     enum { LONG = 24 };
     unsigned row[LONG + 1];
@@ -342,14 +392,15 @@ const char *am_option_nearest(const char *section, const char *wrong, const char
     unsigned best = n < 4 ? 4 : n < 8 ? 6 : 8;
     for (size_t i = 0; i < am_option_count; i++) {
         const am_option *o = &am_option_table[i];
-        unsigned score = 2 * distance(wrong, o->name) + (strcmp(o->section, section) != 0);
+        unsigned score =
+            2 * am_option_distance(wrong, o->name) + (strcmp(o->section, section) != 0);
         if (score < best) {
             best = score;
             found = o->name;
             *where = o->section;
         }
-        if (*section == '\0' && *o->section && 2 * distance(wrong, o->section) < best) {
-            best = 2 * distance(wrong, o->section);
+        if (*section == '\0' && *o->section && 2 * am_option_distance(wrong, o->section) < best) {
+            best = 2 * am_option_distance(wrong, o->section);
             found = o->section;
             *where = "";
         }
@@ -371,7 +422,7 @@ const char *am_option_right(const am_option *o, char *text, size_t size)
                             : " or ",
                 w->word);
         snprintf(text, size, "%s", words.text);
-    } else if (o->parse == parse_octets) {
+    } else if (o->parse == am_option_octets) {
         snprintf(text, size, "octets from %.0fK to %.0fM, such as 64M", o->min / KIB, o->max / MIB);
     } else {
         snprintf(text, size, "%s from %g to %.0f",

@@ -36,6 +36,13 @@ const am_option *am_option_find(const char *section, const char *name);
  * `*section` is set to the section it belongs to. */
 const char *am_option_nearest(const char *section, const char *wrong, const char **where);
 
+/* How many letters must be put in, taken out or changed to make one of the other; long words are
+ * far. */
+unsigned am_option_distance(const char *a, const char *b);
+
+/* Reads "10M" into a size_t; `o` gives min and max. */
+bool am_option_octets(am_arena *a, const am_option *o, const char *text, void *to);
+
 /* "a number from 1 to 100": into `text`. */
 const char *am_option_right(const am_option *o, char *text, size_t size);
 

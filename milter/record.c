@@ -161,12 +161,25 @@ static const am_member members_trail[] = {
 
 const am_member am_members_decision[] = {
     MEMBER(am_decision, "action", ACTION, action),
+    MEMBER(am_decision, "measure", MEASURE, measure),
+    MEMBER(am_decision, "would", MEASURE, would),
+    MEMBER(am_decision, "monitored", FLAG, monitored),
+    MEMBER(am_decision, "mixed", FLAG, mixed),
     MEMBER(am_decision, "why", WORDS, why),
     MEMBER(am_decision, "code", WORDS, code),
-    MEMBER(am_decision, "xcode", WORDS, xcode),
+    MEMBER(am_decision, "xcode", CHARS, xcode),
     MEMBER(am_decision, "text", CHARS, text),
     MEMBER(am_decision, "disposition", WORDS, disposition),
     MEMBER(am_decision, "our_fault", FLAG, fault),
+    END,
+};
+
+const am_member am_members_facts[] = {
+    MEMBER(am_facts, "quarantine_offered", FLAG, can_quarantine),
+    MEMBER(am_facts, "listener", WORDS, listener),
+    MEMBER(am_facts, "listener_port", WORDS, listener_port),
+    MEMBER(am_facts, "list", FLAG, list),
+    MEMBER(am_facts, "list_id", STR, list_id),
     END,
 };
 
@@ -217,6 +230,8 @@ am_str am_member_text(am_arena *a, const am_member *m, const void *of)
         return am_str_of(am_dmarc_policy_word(*(const am_dmarc_policy *)(const void *)at));
     case AM_KIND_ACTION:
         return am_str_of(am_action_word(*(const am_action *)(const void *)at));
+    case AM_KIND_MEASURE:
+        return am_str_of(am_measure_word(*(const am_measure *)(const void *)at));
     case AM_KIND_STR:
         return *(const am_str *)(const void *)at;
     case AM_KIND_WORDS:

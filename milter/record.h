@@ -25,9 +25,9 @@ typedef struct am_record {
     bool psl;
     const am_dns_lookup *lookup;
     size_t lookups;
-    bool full;          /* of am_dns_lookups */
-    bool no_quarantine; /* the MTA did not offer it */
-    bool cut;           /* something was left out, as the line would have been too long */
+    bool full;      /* of am_dns_lookups */
+    am_facts facts; /* at STAGE_END; recipients are not kept */
+    bool cut;       /* something was left out, as the line would have been too long */
 } am_record;
 
 /* The line with its LF, malloc'd; NULL: out of memory. Left out, as syslog does not have it
@@ -72,5 +72,8 @@ typedef struct am_differences {
 void am_record_compare(am_differences *d, const am_evidence *recorded, const am_evidence *now);
 void am_record_compare_decision(
     am_differences *d, const am_decision *recorded, const am_decision *now);
+
+/* Does the configuration have rules that cannot be repeated, as they ask for recipients? */
+bool am_record_lacks(const am_conf *c);
 
 #endif

@@ -84,5 +84,14 @@ void am_record_compare(am_differences *d, const am_evidence *recorded, const am_
 void am_record_compare_decision(
     am_differences *d, const am_decision *recorded, const am_decision *now)
 {
+    am_str then = am_str_of(recorded->rule ? recorded->rule->title : "");
+    am_str again = am_str_of(now->rule ? now->rule->title : "");
     compare(d, "", am_members_decision, recorded, now);
+    if (!am_str_eq(then, again))
+        differ(d, AM_STR("rule"), then, again);
+}
+
+bool am_record_lacks(const am_conf *c)
+{
+    return am_policy_ask(c).rcpt;
 }

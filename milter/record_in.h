@@ -5,14 +5,15 @@
 #include "milter/record.h"
 
 typedef enum am_kind {
-    AM_KIND_RESULT, /* am_result */
-    AM_KIND_POLICY, /* am_dmarc_policy */
-    AM_KIND_ACTION, /* am_action */
-    AM_KIND_STR,    /* am_str */
-    AM_KIND_WORDS,  /* const char *, NULL or a text */
-    AM_KIND_CHARS,  /* char[], `size` of them, ends in NUL */
-    AM_KIND_FLAG,   /* bool */
-    AM_KIND_COUNT,  /* unsigned */
+    AM_KIND_RESULT,  /* am_result */
+    AM_KIND_POLICY,  /* am_dmarc_policy */
+    AM_KIND_ACTION,  /* am_action */
+    AM_KIND_MEASURE, /* am_measure */
+    AM_KIND_STR,     /* am_str */
+    AM_KIND_WORDS,   /* const char *, NULL or a text */
+    AM_KIND_CHARS,   /* char[], `size` of them, ends in NUL */
+    AM_KIND_FLAG,    /* bool */
+    AM_KIND_COUNT,   /* unsigned */
 } am_kind;
 
 /* A member that is not there counts as zero or empty, and such are not written. */
@@ -24,7 +25,7 @@ typedef struct am_member {
 
 /* What does not stand alone in an evidence, as am_parts does. */
 extern const am_member am_members_dkim[], am_members_arc_set[], am_members_decision[],
-    am_members_spf_options[];
+    am_members_facts[], am_members_spf_options[];
 
 /* The verdicts that stand alone in an evidence, each with the flag that says it is there. */
 typedef struct am_part {

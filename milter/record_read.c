@@ -116,7 +116,12 @@ static const char *policy_word(unsigned i)
 
 static const char *action_word(unsigned i)
 {
-    return i <= AM_ACTION_QUARANTINE ? am_action_word((am_action)i) : NULL;
+    return i <= AM_ACTION_DISCARD ? am_action_word((am_action)i) : NULL;
+}
+
+static const char *measure_word(unsigned i)
+{
+    return i <= AM_MEASURE_REJECT ? am_measure_word((am_measure)i) : NULL;
 }
 
 /* Which of the words it is; a member that is not there is the first. */
@@ -161,6 +166,9 @@ static void take(reader *r, const json_t *o, const am_member *m, void *to)
             break;
         case AM_KIND_ACTION:
             *(am_action *)(void *)at = (am_action)word_of(r, o, m->name, action_word);
+            break;
+        case AM_KIND_MEASURE:
+            *(am_measure *)(void *)at = (am_measure)word_of(r, o, m->name, measure_word);
             break;
         case AM_KIND_STR:
             *(am_str *)(void *)at = text_of(r, o, m->name);
@@ -377,6 +385,27 @@ static void read_options(reader *r, const json_t *o, am_record *out)
         out->options.receiver = "";
 }
 
+/* Of the rule that decided there is what tells which one it was. */
+static void read_rule(reader *r, const json_t *o, am_decision *d)
+{
+    const char *title = words_of(r, o, "rule"), *reason = words_of(r, o, "rule_reason");
+    am_rule *rule = title ? room_for(r, 1, sizeof *rule) : NULL;
+    if (!rule)
+        return;
+    rule->title = title;
+    rule->reason = reason ? reason : "";
+    rule->measure = d->would;
+    d->rule = rule;
+}
+
+static void read_facts(reader *r, const json_t *o, am_facts *f)
+{
+    *f = (am_facts){.stage = AM_STAGE_END};
+    take(r, o, am_members_facts, f);
+    f->octets = count_of(r, o, "octets", INT64_MAX);
+    f->now = (int64_t)count_of(r, o, "decided", INT64_MAX);
+}
+
 static void read_record(reader *r, const json_t *o, am_record *out)
 {
     *out = (am_record){.time = text_of(r, o, "time"), .id = text_of(r, o, "id")};
@@ -384,7 +413,8 @@ static void read_record(reader *r, const json_t *o, am_record *out)
     take(r, o, am_members_decision, &out->decision);
     out->rcpts = (unsigned)count_of(r, o, "rcpts", UINT_MAX);
     out->took_us = count_of(r, o, "took_us", INT64_MAX);
-    out->no_quarantine = flag_of(r, o, "no_quarantine");
+    read_rule(r, o, &out->decision);
+    read_facts(r, o, &out->facts);
     out->cut = flag_of(r, o, "cut");
     if (json_object_get(o, "now")) { /* stands in every evidence */
         out->evidence = read_evidence(r, o);

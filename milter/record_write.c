@@ -74,6 +74,8 @@ static void put_members(writer *w, json_t *o, const am_member *m, const void *of
             put_count(w, o, m->name, *(const unsigned *)(const void *)at);
         else if (m->kind == AM_KIND_FLAG && *(const bool *)at)
             put(w, o, m->name, json_true());
+        else if (m->kind == AM_KIND_MEASURE && *(const am_measure *)(const void *)at == 0)
+            continue; /* accept */
         else if (m->kind != AM_KIND_FLAG && text.n)
             put(w, o, m->name, octets(text));
     }
@@ -263,8 +265,13 @@ static json_t *whole(writer *w, const am_record *r, int level)
     put_str(w, o, "id", r->id);
     put_members(w, o, am_members_decision, &r->decision);
     put_count(w, o, "took_us", r->took_us);
-    if (r->no_quarantine)
-        put(w, o, "no_quarantine", json_true());
+    if (r->decision.rule) {
+        put(w, o, "rule", octets(am_str_of(r->decision.rule->title)));
+        put(w, o, "rule_reason", octets(am_str_of(r->decision.rule->reason)));
+    }
+    put_members(w, o, am_members_facts, &r->facts);
+    put_count(w, o, "octets", r->facts.octets);
+    put_count(w, o, "decided", (uint64_t)r->facts.now);
     if (r->evidence && level < NO_EVIDENCE) {
         put_envelope(w, o, r);
         put_evidence(w, o, r->evidence);

@@ -7,11 +7,14 @@
  * missing, and the outcome is what the configuration says of a fault. Callers: one thread at a
  * time (libmilter's threads take turns).
  */
+#include "config.h"
+
 #include "milter/session.h"
 #include "milter/log.h"
 #include "milter/record.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -27,16 +30,30 @@ struct am_session {
     bool sent;           /* the message has a sender */
     bool skipped;        /* this message is not judged (configuration: skip) */
     am_message *message; /* NULL: none yet, or no memory */
-    unsigned recipients;
-    size_t results_seen; /* Authentication-Results fields of this message */
+    am_policy_needs needs;
+    am_ip counted;
+    char *listener, *listener_port; /* NULL: not told */
+    am_mailbox *rcpt;
+    unsigned recipients; /* accepted; rcpt holds them where rules ask for them */
+    size_t rcpts, rcpts_max;
+    uint64_t octets;
+    size_t seen[AM_OURS]; /* fields of this message that bear our names */
     am_outcome outcome;
 };
+
+static const char *our_name(const am_session *s, unsigned i)
+{
+    return i == 0   ? "Authentication-Results"
+           : i == 1 ? s->conf->policy.quarantine_field
+                    : s->conf->policy.note_field;
+}
 
 am_session *am_session_new(const am_conf *c, const am_options *o, am_dns *dns, am_declog *declog)
 {
     am_session *s = calloc(1, sizeof *s);
     if (s)
-        *s = (am_session){.conf = c, .options = o, .dns = dns, .declog = declog};
+        *s = (am_session){
+            .conf = c, .options = o, .dns = dns, .declog = declog, .needs = am_policy_ask(c)};
     return s;
 }
 
@@ -46,6 +63,8 @@ void am_session_free(am_session *s)
         return;
     am_message_free(s->message);
     free(s->helo);
+    free(s->listener);
+    free(s->listener_port);
     free(s);
 }
 
@@ -59,12 +78,30 @@ const am_terms *am_session_terms(const am_session *s)
     return &s->terms;
 }
 
+const am_policy_needs *am_session_needs(const am_session *s)
+{
+    return &s->needs;
+}
+
+const am_ip *am_session_peer(const am_session *s)
+{
+    return &s->client;
+}
+
+am_ip *am_session_counted(am_session *s)
+{
+    return &s->counted;
+}
+
 void am_session_reset(am_session *s)
 {
     am_message_free(s->message);
     s->message = NULL;
+    s->rcpt = NULL;
+    s->rcpts = s->rcpts_max = 0;
+    s->octets = 0;
+    memset(s->seen, 0, sizeof s->seen);
     s->sent = false;
-    s->results_seen = 0;
     s->recipients = 0;
 }
 
@@ -106,6 +143,47 @@ void am_session_helo(am_session *s, const char *name)
         begin(s);
 }
 
+void am_session_listener(am_session *s, const char *name, const char *port)
+{
+    free(s->listener);
+    free(s->listener_port);
+    s->listener = name ? strdup(name) : NULL;
+    s->listener_port = NULL;
+    if (port && asprintf(&s->listener_port, ":%s", port) < 0)
+        s->listener_port = NULL;
+}
+
+static am_facts facts_of(am_session *s, am_stage stage)
+{
+    am_facts f = {.stage = stage,
+        .can_quarantine = s->terms.quarantine,
+        .listener = s->listener,
+        .listener_port = s->listener_port,
+        .rcpt = s->rcpt,
+        .rcpts = s->rcpts,
+        .octets = s->octets,
+        .now = time(NULL)};
+    if (stage == AM_STAGE_END && s->needs.header && s->message)
+        am_facts_of_header(am_message_arena(s->message), am_message_header(s->message), &f);
+    return f;
+}
+
+/* Refused before the message has come, where the configuration lets rules do that. */
+static const am_decision *refuse_early(am_session *s, am_stage stage, const am_mailbox *rcpt)
+{
+    if (!s->message || stage < s->needs.early || s->skipped ||
+        am_client_is_relay(s->options, &s->client)) /* who is behind it, the header tells */
+        return NULL;
+    am_facts f = facts_of(s, stage);
+    f.rcpt = rcpt;
+    f.rcpts = rcpt != NULL;
+    const am_evidence *e = am_message_envelope(s->message, s->needs.client);
+    if (!am_policy_early(s->conf, e, &f, &s->outcome.decision))
+        return NULL;
+    am_log_message(NULL, e, &s->outcome.decision);
+    return &s->outcome.decision;
+}
+
 /* Behind a trusted relay there are strangers, whatever class it is of itself. */
 static bool is_skipped(const am_session *s, const am_login *login)
 {
@@ -114,23 +192,69 @@ static bool is_skipped(const am_session *s, const am_login *login)
            am_conf_class(s->conf, &s->conf->skip, &s->client, authenticated) != AM_CLASS_NONE;
 }
 
-void am_session_sender(am_session *s, const am_mail *mail)
+const am_decision *am_session_sender(am_session *s, const am_mail *mail)
 {
     s->skipped = is_skipped(s, &mail->login);
     begin(s);
     if (!s->message)
-        return;
+        return NULL;
     s->sent = true;
     am_message_sender(s->message, am_str_of(mail->argument[0]));
     for (char **p = mail->argument + 1; *p; p++)
         am_message_parameter(s->message, am_str_of(*p));
     am_message_login(s->message, &mail->login);
     am_message_tls(s->message, &mail->tls);
+    return refuse_early(s, AM_STAGE_MAIL, NULL);
 }
 
-void am_session_recipient(am_session *s)
+/* RFC 5321 4.5.3.1.10: the sender comes again for the others. */
+static const am_decision *too_many(am_session *s)
 {
-    s->recipients++;
+    am_decision *d = &s->outcome.decision;
+    *d = (am_decision){.action = AM_ACTION_TEMPFAIL,
+        .measure = AM_MEASURE_TEMPFAIL,
+        .would = AM_MEASURE_TEMPFAIL,
+        .code = "452",
+        .xcode = "4.5.3",
+        .text = "Too many recipients",
+        .disposition = "none",
+        .why = "limits.recipients"};
+    return d;
+}
+
+/* Room for one more; without memory the message is a fault, as the arena knows. */
+static bool keep_rcpt(am_session *s, am_mailbox one)
+{
+    if (s->rcpts == s->rcpts_max) {
+        size_t max = s->rcpts_max ? 2 * s->rcpts_max : 8;
+        am_mailbox *more = am_arena_array(am_message_arena(s->message), max, sizeof *more);
+        if (!more)
+            return false;
+        if (s->rcpts)
+            memcpy(more, s->rcpt, s->rcpts * sizeof *more);
+        s->rcpt = more;
+        s->rcpts_max = max;
+    }
+    s->rcpt[s->rcpts++] = one;
+    return true;
+}
+
+const am_decision *am_session_rcpt(am_session *s, const char *path)
+{
+    am_mailbox one = {0};
+    if (!s->message)
+        return NULL;
+    if (s->needs.rcpt && s->rcpts >= s->conf->limits.recipients)
+        return too_many(s);
+    am_arena *a = am_message_arena(s->message);
+    am_str copy = am_str_copy(a, am_str_of(path));
+    if (!am_path_parse(a, copy, &one))
+        one = (am_mailbox){.local = copy}; /* no address: what names one does not mean it */
+    const am_decision *d = refuse_early(s, AM_STAGE_RCPT, &one);
+    s->recipients += d == NULL;
+    if (!d && s->needs.rcpt)
+        (void)keep_rcpt(s, one);
+    return d;
 }
 
 /* Without SMFIP_HDR_LEADSPC the MTA has taken away the space that nearly every field has. */
@@ -143,7 +267,10 @@ static am_str with_space(am_session *s, const char *value)
 
 void am_session_field(am_session *s, const char *name, const char *value)
 {
-    s->results_seen += am_strip_is_results(am_str_of(name));
+    for (unsigned i = 0; i < AM_OURS; i++)
+        s->seen[i] += am_str_iis(am_str_of(name), our_name(s, i));
+    if (s->needs.octets)
+        s->octets += strlen(name) + strlen(value) + sizeof ":\r\n" - 1;
     if (s->message)
         am_message_field(s->message, am_str_of(name), with_space(s, value));
 }
@@ -156,19 +283,25 @@ void am_session_eoh(am_session *s)
 
 bool am_session_body(am_session *s, const void *p, size_t n)
 {
-    if (!s->message || s->skipped || !am_message_wants_body(s->message))
+    s->octets += n;
+    if (!s->message || s->skipped)
         return false;
+    if (!am_message_wants_body(s->message))
+        return s->needs.octets;
     am_message_body(s->message, p, n);
-    return am_message_wants_body(s->message);
+    return s->needs.octets || am_message_wants_body(s->message);
 }
 
 /* The field's value as smfi_insheader wants it; NULL: out of memory. */
-static const char *write_field(am_session *s, const am_evidence *e)
+static const char *write_field(am_session *s, const am_evidence *e, const am_decision *d)
 {
     am_arena *a = am_message_arena(s->message);
+    const am_rule *r = d->monitored ? NULL : d->rule;
     am_results_options o = {.authserv_id = s->conf->authserv_id,
         .full_sender = s->conf->authres.full_sender,
-        .dnssec = s->conf->authres.dnssec};
+        .dnssec = s->conf->authres.dnssec,
+        .rule = r ? r->title : NULL,
+        .reason = r && *r->reason ? r->reason : NULL};
     am_authres results = am_results(a, e, &o);
     am_str value = am_authres_write(a, &results, "\n", sizeof "Authentication-Results: " - 1);
     if (!value.p || am_arena_failed(a))
@@ -184,7 +317,8 @@ static uint64_t clock_us(void)
 }
 
 /* The message's line of the decision log. `from`: when the end of the message came. */
-static void keep_record(am_session *s, const char *id, const am_evidence *e, uint64_t from)
+static void keep_record(
+    am_session *s, const char *id, const am_evidence *e, const am_facts *f, uint64_t from)
 {
     char time[AM_RECORD_TIME];
     size_t n = 0;
@@ -198,7 +332,7 @@ static void keep_record(am_session *s, const char *id, const am_evidence *e, uin
         .decision = s->outcome.decision,
         .options = *s->options,
         .psl = s->options->dmarc.psl != NULL,
-        .no_quarantine = !s->terms.quarantine};
+        .facts = *f};
     if (e)
         r.lookup = am_dns_lookups(am_message_dns(s->message), &r.lookups, &r.full);
     r.cut = e && !r.lookup;
@@ -206,29 +340,47 @@ static void keep_record(am_session *s, const char *id, const am_evidence *e, uin
     am_declog_put(s->declog, line, n);
 }
 
-/* Judges the message: evidence, decision, and the field that tells it. NULL: none of these. */
-static const am_evidence *judge(am_session *s, am_outcome *o)
+/* The field that a delivery agent's filter looks for, or that a rule asked for. False: no memory.
+ */
+static bool write_mark(am_session *s, am_outcome *o)
+{
+    const am_decision *d = &o->decision;
+    if (d->measure != AM_MEASURE_QUARANTINE && d->measure != AM_MEASURE_HEADER)
+        return true;
+    o->mark_name = our_name(s, d->measure == AM_MEASURE_QUARANTINE ? 1 : 2);
+    o->mark = am_str_format(
+        am_message_arena(s->message), "%s%s", s->terms.leading_space ? " " : "", d->text)
+                  .p;
+    return o->mark != NULL;
+}
+
+/* Judges the message: evidence, decision, and the fields that tell it. NULL: no evidence. */
+static const am_evidence *judge(am_session *s, const am_facts *f, am_outcome *o)
 {
     const am_evidence *e = s->message ? am_message_finish(s->message) : NULL;
-    o->decision = am_policy_decide(s->conf, e, s->terms.quarantine);
+    o->decision = am_policy_decide(s->conf, e, f);
     if (!e || e->fault)
         return e;
-    o->field = write_field(s, e);
-    if (!o->field) /* the same as if there were no evidence */
-        o->decision = am_policy_decide(s->conf, NULL, s->terms.quarantine);
+    o->field = write_field(s, e, &o->decision);
+    if (!o->field || !write_mark(s, o)) /* the same as if there were no evidence */
+        *o = (am_outcome){.decision = am_policy_decide(s->conf, NULL, f)};
     return e;
 }
 
-/* RFC 8601 5: our name comes off, but for what a relay of ours wrote, where that is wanted: what
+/* RFC 8601 5: our names come off, but for what a relay of ours wrote, where that is wanted: what
  * stands above the field in which it says from whom it took the message. */
-static void strip(am_session *s, const am_evidence *e, am_outcome *o)
+static void begin_strips(am_session *s, const am_evidence *e, am_outcome *o)
 {
     static const am_header nothing;
+    const am_header *h = s->message ? am_message_header(s->message) : &nothing;
+    am_arena *a = s->message ? am_message_arena(s->message) : NULL;
     bool keep = s->conf->authres.keep_relayed && e && e->hop.found;
-    o->strip = am_strip_begin(s->message ? am_message_arena(s->message) : NULL,
-        s->message ? am_message_header(s->message) : &nothing, am_str_of(s->conf->authserv_id),
-        s->results_seen);
-    o->strip.spared = keep ? e->hop.field : 0;
+    o->strip[o->strips++] = am_strip_begin(a, h, am_str_of(s->conf->authserv_id), s->seen[0]);
+    o->strip[o->strips++] = am_strip_begin_all(h, our_name(s, 1), s->seen[1]);
+    if (!am_str_iis(am_str_of(our_name(s, 2)), our_name(s, 1)))
+        o->strip[o->strips++] = am_strip_begin_all(h, our_name(s, 2), s->seen[2]);
+    for (size_t i = 0; i < o->strips; i++)
+        o->strip[i].spared = keep ? e->hop.field : 0;
 }
 
 void am_session_progress(am_session *s, void (*tell)(void *arg), void *arg)
@@ -241,12 +393,16 @@ am_outcome *am_session_finish(am_session *s, const char *id)
 {
     uint64_t from = clock_us();
     am_outcome *o = &s->outcome;
+    am_decision other;
     const am_evidence *e = NULL;
+    am_facts f = facts_of(s, AM_STAGE_END);
     *o = (am_outcome){.decision = am_policy_accept("skipped")};
     if (!s->skipped)
-        e = judge(s, o);
+        e = judge(s, &f, o);
     am_log_message(id, e, &o->decision);
-    keep_record(s, id, e, from);
-    strip(s, e, o);
+    keep_record(s, id, e, &f, from);
+    if (!o->decision.fault && am_policy_shadow(s->conf, e, &f, &o->decision, &other))
+        am_log_shadow(id, &o->decision, &other);
+    begin_strips(s, e, o);
     return o;
 }

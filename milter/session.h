@@ -17,10 +17,15 @@ typedef struct am_terms {
     bool quarantine;     /* is offered */
 } am_terms;
 
+/* Fields that only we write: Authentication-Results of our id, and policy's two. */
+enum { AM_OURS = 3 };
+
 typedef struct am_outcome {
     am_decision decision;
-    const char *field; /* value of Authentication-Results to insert; NULL: none */
-    am_strip strip;    /* fields to delete first */
+    const char *field;            /* value of Authentication-Results to insert; NULL: none */
+    const char *mark_name, *mark; /* field of policy's to insert below it; NULL: none */
+    am_strip strip[AM_OURS];      /* fields to delete first */
+    size_t strips;
 } am_outcome;
 
 /* Configuration, options, DNS and decision log (NULL: none) must outlive the session. NULL: out of
@@ -30,9 +35,16 @@ void am_session_free(am_session *s); /* at any point; NULL is fine */
 
 void am_session_agree(am_session *s, const am_terms *t);
 const am_terms *am_session_terms(const am_session *s);
+const am_policy_needs *am_session_needs(const am_session *s);
 
 /* `sa` NULL or another family: no address, a local client. */
 void am_session_client(am_session *s, const struct sockaddr *sa);
+/* The MTA's name and port of the listener that the client came to; either may be NULL. */
+void am_session_listener(am_session *s, const char *name, const char *port);
+/* Its address; family 0: none. */
+const am_ip *am_session_peer(const am_session *s);
+/* Under which address the worker counts the session; family 0 (at first): under none. */
+am_ip *am_session_counted(am_session *s);
 void am_session_helo(am_session *s, const char *name);
 
 /* What MAIL FROM tells: its arguments (path first, NULL last), and the MTA's macros. */
@@ -41,8 +53,11 @@ typedef struct am_mail {
     am_login login;
     am_tls_query tls;
 } am_mail;
-void am_session_sender(am_session *s, const am_mail *mail);
-void am_session_recipient(am_session *s);
+
+/* Where rules may refuse at MAIL it waits for the DNS; then, and below: the refusal, logged, valid
+ * until the next call; NULL: go on. */
+const am_decision *am_session_sender(am_session *s, const am_mail *mail);
+const am_decision *am_session_rcpt(am_session *s, const char *path);
 void am_session_field(am_session *s, const char *name, const char *value);
 void am_session_eoh(am_session *s);
 

@@ -19,15 +19,29 @@ bool am_strip_is_results(am_str name)
     return am_str_iis(name, results);
 }
 
-am_strip am_strip_begin(am_arena *a, const am_header *header, am_str id, size_t seen)
+am_strip am_strip_begin_all(const am_header *header, const char *name, size_t seen)
 {
-    size_t kept = am_header_count(header, results);
-    return (am_strip){.arena = a,
+    size_t kept = am_header_count(header, name);
+    return (am_strip){.name = name,
         .header = header,
-        .id = id,
         .kept = kept,
         .above = header->n,
         .number = (seen > kept ? seen : kept) + 1};
+}
+
+am_strip am_strip_begin(am_arena *a, const am_header *header, am_str id, size_t seen)
+{
+    am_strip s = am_strip_begin_all(header, results, seen);
+    s.arena = a;
+    s.id = id;
+    return s;
+}
+
+static bool must_go(const am_strip *s, const am_field *f)
+{
+    return !s->id.p || s->number > LOOKED_AT || am_arena_failed(s->arena) ||
+           am_authres_claim(s->arena, f->value, s->id) != AM_CLAIM_OTHER ||
+           am_arena_failed(s->arena);
 }
 
 bool am_strip_next(am_strip *s)
@@ -38,12 +52,10 @@ bool am_strip_next(am_strip *s)
     }
     while (s->above > s->spared) {
         const am_field *f = &s->header->field[--s->above];
-        if (!am_strip_is_results(f->name))
+        if (!am_str_iis(f->name, s->name))
             continue;
         s->number--;
-        if (s->number > LOOKED_AT || am_arena_failed(s->arena) ||
-            am_authres_claim(s->arena, f->value, s->id) != AM_CLAIM_OTHER ||
-            am_arena_failed(s->arena))
+        if (must_go(s, f))
             return true;
     }
     return false;

@@ -1,4 +1,5 @@
-/* Which Authentication-Results fields of a message must go (RFC 8601 5). */
+/* Which fields of a message must go: Authentication-Results that claim to be ours (RFC 8601 5), and
+ * all that bear the name of a field that only we write. */
 #ifndef AM_MILTER_STRIP_H
 #define AM_MILTER_STRIP_H
 
@@ -7,9 +8,10 @@
 
 /* Walks upwards: deleting a field shifts the numbers of those below it alone. */
 typedef struct am_strip {
+    const char *name;        /* of the fields that are looked for */
     am_arena *arena;         /* for parsing */
     const am_header *header; /* the message's fields as far as they were kept */
-    am_str id;               /* our authserv-id */
+    am_str id;               /* our authserv-id; absent: every field of the name goes */
     size_t kept;             /* how many such fields header holds */
     size_t above;            /* fields of header that were not looked at yet */
     size_t spared;           /* so many fields on top of header stay whatever they say; 0 */
@@ -19,6 +21,9 @@ typedef struct am_strip {
 /* `seen`: how many Authentication-Results fields arrived in all; those that a bound kept out of
  * `header` are not known, and go. */
 am_strip am_strip_begin(am_arena *a, const am_header *header, am_str id, size_t seen);
+
+/* All fields of a name; it must outlive the walk. */
+am_strip am_strip_begin_all(const am_header *header, const char *name, size_t seen);
 
 /* The next one to delete is `number`; false: no more. Without memory, fields count as forged; and
  * so do those below the first 200 of the name, which are not looked at. */

@@ -10,6 +10,7 @@
 #include "config.h"
 
 #include "milter/access.h"
+#include "milter/conf_check.h"
 #include "milter/crew.h"
 #include "milter/daemon.h"
 #include "milter/log.h"
@@ -26,7 +27,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BACKOFF_FIRST_MS = 250, BACKOFF_MAX_MS = 30000, STEADY_MS = 60000 };
+enum {
+    BACKOFF_FIRST_MS = 250,
+    BACKOFF_MAX_MS = 30000,
+    STEADY_MS = 60000,
+    BURST_MS = 200,   /* SIGHUPs that come within it are one */
+    PAUSE_MS = 1000,  /* from one reload to the next */
+    MAX_CHANGES = 50, /* that are logged by name */
+};
 
 typedef struct arguments {
     const char *conf, *pid_file; /* pid_file NULL: the configuration's */
@@ -43,6 +51,8 @@ typedef struct supervisor {
     am_crewman *serving; /* NULL: to be started again at restart_at */
     int64_t restart_at, serving_since;
     unsigned backoff_ms;
+    int64_t reload_at, reloaded_at; /* reload_at -1: none is wanted */
+    bool waits_for_room;            /* the log says so already */
     sigset_t signals;
 } supervisor;
 
@@ -85,6 +95,25 @@ static am_conf *load(const char *file, am_identity *identity, am_error *why)
     return NULL;
 }
 
+/* What reads well but cannot be meant: said, and no reason not to start. */
+static void log_finding(void *to, const char *line)
+{
+    (void)to;
+    am_log(LOG_WARNING, "%s", line);
+}
+
+static void print_finding(void *to, const char *line)
+{
+    (void)to;
+    fprintf(stderr, "authmilld: %s\n", line);
+}
+
+static void look_over(const am_conf *c, am_found *found)
+{
+    am_findings f = {.found = found};
+    am_conf_check_meaning(c, time(NULL), &f);
+}
+
 static void say_sandbox(const am_conf *c)
 {
     char text[120];
@@ -92,6 +121,36 @@ static void say_sandbox(const am_conf *c)
 }
 
 /* ---- Reload ---- */
+
+/* The administrator's own texts, but on one line. */
+static void plain(char *text, size_t size, const char *from)
+{
+    snprintf(text, size, "%s", from);
+    for (char *p = text; *p; p++)
+        if (*p < ' ' || *p > '~')
+            *p = '?';
+}
+
+static void log_change(void *to, const char *name, const char *was, const char *is)
+{
+    unsigned *n = to;
+    char old[120], new[120];
+    plain(old, sizeof old, was);
+    plain(new, sizeof new, is);
+    if (*n < MAX_CHANGES)
+        am_log(LOG_NOTICE, "reload: %s: %s%s%s", name, old, *was || *is == '\0' ? " -> " : "", new);
+    else if (*n == MAX_CHANGES)
+        am_log(LOG_NOTICE, "reload: and more");
+    (*n)++;
+}
+
+static void log_changes(const am_conf *was, const am_conf *is)
+{
+    unsigned n = 0;
+    am_conf_compare(was, is, log_change, &n);
+    if (n == 0)
+        am_log(LOG_NOTICE, "reload: no option is different");
+}
 
 static bool same_socket(const am_conf *a, const am_conf *b)
 {
@@ -126,14 +185,44 @@ static void reload(supervisor *s)
         say_sandbox(next);
     if (s->serving)
         am_crew_dismiss(s->serving);
+    am_log_open(next);
+    log_changes(s->conf, next);
+    look_over(next, log_finding);
     am_conf_free(s->conf);
     s->conf = next;
     s->identity = identity;
     s->serving = m;
     s->serving_since = clock_ms();
     s->backoff_ms = 0;
-    am_log_open(s->conf);
     am_log(LOG_NOTICE, "reloaded %s", s->conf_file);
+}
+
+/* Signals of one burst are one reload, and there is a pause between two of them. */
+static void want_reload(supervisor *s)
+{
+    int64_t at = clock_ms() + BURST_MS;
+    if (s->reload_at >= 0)
+        return;
+    s->reload_at = at > s->reloaded_at + PAUSE_MS ? at : s->reloaded_at + PAUSE_MS;
+}
+
+/* Earlier workers with open sessions may have taken every place: then it waits for one of them. */
+static void reload_now(supervisor *s)
+{
+    if (am_crew_count(&s->crew) >= AM_CREW_MAX) {
+        if (!s->waits_for_room)
+            am_log(LOG_NOTICE, "reload: waits until one of %d earlier workers has no session open",
+                AM_CREW_MAX - 1);
+        s->waits_for_room = true;
+        s->reload_at = clock_ms() + PAUSE_MS;
+        return;
+    }
+    am_daemon_notify("RELOADING=1");
+    reload(s);
+    am_daemon_notify("READY=1");
+    s->reload_at = -1;
+    s->reloaded_at = clock_ms();
+    s->waits_for_room = false;
 }
 
 /* ---- Workers that end ---- */
@@ -180,10 +269,12 @@ static void reap(supervisor *s)
             am_log(LOG_INFO, "an earlier worker is gone");
 }
 
-/* The next signal, or 0 when a worker is to be started again (or until `limit` has come). */
-static int next_signal(const supervisor *s, int64_t limit)
+/* The next signal, or 0 when a worker is to be started again, or a reload to be done. */
+static int next_signal(const supervisor *s)
 {
-    int64_t until = s->serving ? limit : s->restart_at;
+    int64_t until = s->serving ? -1 : s->restart_at;
+    if (s->reload_at >= 0 && (until < 0 || s->reload_at < until))
+        until = s->reload_at;
     if (until < 0)
         return sigwaitinfo(&s->signals, NULL);
     int64_t left = until - clock_ms();
@@ -197,16 +288,15 @@ static int next_signal(const supervisor *s, int64_t limit)
 static void run(supervisor *s)
 {
     for (;;) {
-        int sig = next_signal(s, -1);
+        int sig = next_signal(s);
         if (sig == SIGTERM || sig == SIGINT)
             return;
         if (sig == SIGCHLD)
             reap(s);
-        if (sig == SIGHUP) {
-            am_daemon_notify("RELOADING=1");
-            reload(s);
-            am_daemon_notify("READY=1");
-        }
+        if (sig == SIGHUP)
+            want_reload(s);
+        if (s->reload_at >= 0 && clock_ms() >= s->reload_at)
+            reload_now(s);
         if (!s->serving && clock_ms() >= s->restart_at)
             start_again(s);
     }
@@ -295,6 +385,7 @@ static int serve(supervisor *s, int waiting, am_error *why)
         s->serving_since = clock_ms();
         am_sandbox_trim();
         say_sandbox(s->conf);
+        look_over(s->conf, log_finding);
         am_log(LOG_NOTICE, "authmilld %s is ready", PACKAGE_VERSION);
         am_daemon_notify("READY=1");
         am_daemon_up(waiting, EX_OK, "");
@@ -382,7 +473,7 @@ static char *absolute(const char *file)
 int main(int argc, char **argv)
 {
     arguments a = {.conf = SYSCONFDIR "/authmill/authmill.conf"};
-    supervisor s = {.listener = -1};
+    supervisor s = {.listener = -1, .reload_at = -1, .reloaded_at = INT64_MIN / 2};
     am_error why;
     int waiting = -1, status = parse_arguments(argc, argv, &a);
     if (status >= 0)
@@ -392,6 +483,7 @@ int main(int argc, char **argv)
     if (!s.conf)
         return complain(EX_CONFIG, why.text);
     if (a.test) {
+        look_over(s.conf, print_finding);
         am_conf_free(s.conf);
         return EX_OK;
     }

@@ -13,6 +13,7 @@
 
 #include "milter/worker.h"
 #include "milter/callbacks.h"
+#include "milter/clients.h"
 #include "milter/log.h"
 #include "milter/sandbox.h"
 
@@ -42,6 +43,7 @@ static struct {
     am_dns *dns;
     am_declog *declog; /* NULL: none is kept */
     atomic_uint sessions;
+    am_clients *clients; /* NULL: not counted */
 } worker;
 
 am_session *am_worker_enter(void)
@@ -55,8 +57,31 @@ am_session *am_worker_enter(void)
     return s;
 }
 
+bool am_worker_counts_clients(void)
+{
+    return worker.clients != NULL;
+}
+
+bool am_worker_admit(am_session *s)
+{
+    char text[AM_IP_TEXT];
+    const am_ip *ip = am_session_peer(s);
+    am_ip *counted = am_session_counted(s);
+    if (!worker.clients || !ip->family || counted->family ||
+        am_client_is_local(&worker.options, ip) || am_client_is_relay(&worker.options, ip))
+        return true;
+    if (am_clients_enter(worker.clients, ip, worker.conf->limits.client_sessions)) {
+        *counted = *ip;
+        return true;
+    }
+    am_log(LOG_WARNING, "client %s: limits.sessions-per-client is reached", am_ip_text(ip, text));
+    return false;
+}
+
 void am_worker_leave(am_session *s)
 {
+    if (am_session_counted(s)->family)
+        am_clients_leave(worker.clients, am_session_counted(s));
     am_session_free(s);
     atomic_fetch_sub(&worker.sessions, 1);
 }
@@ -113,6 +138,10 @@ static int prepare(const am_worker_start *w)
     worker.conf = w->conf;
     am_conf_options(w->conf, &worker.options);
     open_declog(w->conf);
+    if (w->conf->limits.client_sessions && !(worker.clients = am_clients_new())) {
+        am_log(LOG_ERR, "out of memory");
+        return EX_OSERR;
+    }
     allow_sessions();
     if (w->conf->dns.zones.n > 0 && !(worker.dns = am_conf_dns(w->conf, &why)))
         return refuse(EX_CONFIG, "DNS: ", &why);
@@ -257,5 +286,6 @@ int am_worker_run(const am_worker_start *w)
      * open, so the process can just end. */
     am_declog_close(worker.declog, DECLOG_MS);
     am_dns_free(worker.dns);
+    am_clients_free(worker.clients);
     return EX_OK;
 }

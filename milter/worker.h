@@ -27,4 +27,10 @@ void am_worker_leave(am_session *s);
 
 bool am_worker_keeps_decisions(void); /* there is a decision log */
 
+/* Is limits.sessions-per-client in force? */
+bool am_worker_counts_clients(void);
+
+/* The session's client is known now. False: it has too many sessions open, which is logged. */
+bool am_worker_admit(am_session *s);
+
 #endif

@@ -343,6 +343,59 @@ def public_suffixes():
         "organizational domains by public suffixes")
 
 
+RULES = """
+rule "lists" { when { list-id = "l.good.example" size-over = 50 } action = quarantine reason = "a list" }
+rule "big" { when { size-over = 5000 } action = reject code = 552 }
+rule "carol" { when { rcpt = "carol@here.example" helo-name = "for.carol" } action = tempfail }
+"""
+
+
+def rules():
+    """Decisions of rules are repeated; but for those about recipients, which are not kept."""
+    mails = [(plain("good.example", b"List-Id: Our list <l.good.example>"), "mail.good.example"),
+             (plain("good.example").with_body(b"x" * 70 + b"\r\n" + b"y" * 6000), "mail.good.example"),
+             (plain("good.example"), "mail.good.example"), (plain("good.example"), "for.carol")]
+    with TestDNS(zones()) as dns:
+        with Daemon(CONF % dns.nameserver + RULES, program=AUTHMILLD) as d:
+            got = [send(d, "4R%d" % i, mail.octets(), "192.0.2.1", helo, "alice@good.example", {})[1][0]
+                   for i, (mail, helo) in enumerate(mails)]
+            d.process.terminate()
+            d.process.wait(30)
+            with open(d.dir + "/decisions", "rb") as f:
+                log = f.read()
+            conf = WORK.name + "/rules.conf"
+            with open(d.conf) as f, open(conf, "w") as to:
+                to.write(f.read())
+    is_([c in "ac" for c in got[:1] + got[2:3]] + got[1:2] + got[3:], [True, True, "y", "y"], "what rules did")
+    records = [json.loads(x) for x in log.splitlines()]
+    is_([r.get("rule") for r in records], ["lists", "big", None, "carol"], "the rule that decided is recorded")
+    for i, want in enumerate((("quarantine", "lists"), ("reject", "big"), ("accept", ""))):
+        out = json.loads(run("explain", "--config", conf, "--log", "-", "--format", "json", "4R%d" % i, text=log)[1])
+        is_((out["action"], out["rule"], out["differences"], out["recipients_unknown"]), want + ([], True),
+            "the same again: " + want[0])
+    out = json.loads(run("explain", "--config", conf, "--log", "-", "--format", "json", "4R3", text=log)[1])
+    is_((out["action"], out["record"]["action"], out["record"]["rule"]), ("accept", "tempfail", "carol"),
+        "a rule about a recipient is not")
+    like(run("explain", "--config", conf, "--log", "-", "4R3", text=log)[1], "rules ask for recipients", "which is said")
+    ok(b"carol@" not in log, "as nobody is named in the log")
+    mild = WORK.name + "/norules.conf"
+    with open(conf) as f, open(mild, "w") as to:
+        to.write(f.read().replace(RULES, ""))
+    out = json.loads(run("replay", "--config", conf, "--config", mild, "--format", "json", "-", text=log)[1])
+    is_([m["outcomes"][0]["rule"] for m in out["messages"]], ["lists", "big", "", ""], "replay names the rules")
+    is_([m["differs"][:1] for m in out["messages"]], [["action"], ["action"], [], []], "and what they change")
+    mail = WORK.name + "/carol.eml"
+    with open(mail, "wb") as f:
+        f.write(b"Return-Path: <alice@good.example>\r\nReceived: from for.carol (mail.good.example [192.0.2.1])\r\n"
+                b"\tby here.example (Postfix) with ESMTP id 1\r\n\tfor <carol@here.example>; "
+                b"Fri, 21 Nov 2025 15:46:41 +0000 (UTC)\r\n" + plain("good.example").octets())
+    zone = WORK.name + "/carol.zone"
+    with open(zone, "w") as f:
+        f.write('$ORIGIN .\n$TTL 60\ngood.example. TXT "v=spf1 +all"\n')
+    out = json.loads(run("replay", "--zone", zone, "--config", conf, "--format", "json", mail)[1])
+    is_(out["messages"][0]["outcomes"][0]["rule"], "carol", "kept mail tells its recipient")
+
+
 def other_policy():
     mild = WORK.name + "/mild.conf"
     with open(DEAD) as f, open(mild, "w") as to:
@@ -351,7 +404,8 @@ def other_policy():
     status, out, _ = run("explain", "--config", mild, "--log", LOG, "--format", "json", refused)
     got = json.loads(out)
     is_((status, got["action"], got["record"]["action"]), (0, "accept", "reject"), "explain --config")
-    ok(all(d["what"] in ("action", "why", "code", "xcode", "text", "disposition") for d in got["differences"]),
+    ok(all(d["what"] in ("action", "measure", "would", "why", "code", "xcode", "text", "disposition")
+           for d in got["differences"]),
        "the verdicts are the same")
     status, out, err = run("replay", "--config", mild, "--format", "json", LOG)
     got = json.loads(out)
@@ -468,5 +522,5 @@ def kept_mail():
     is_((status, "\x1b" in out), (0, False), "nothing of a stranger's reaches the terminal")
 
 
-tap.run(recorded, explained, compared_to_the_letter, computed_again, too_little, public_suffixes, other_policy,
-        limits_of_a_configuration, wrong_use, kept_mail)
+tap.run(recorded, explained, compared_to_the_letter, computed_again, too_little, public_suffixes, rules,
+        other_policy, limits_of_a_configuration, wrong_use, kept_mail)

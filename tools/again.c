@@ -70,7 +70,8 @@ bool am_again_judge(
         return false;
     }
     if (judged) {
-        x->decision = am_policy_decide(j->conf, x->evidence, !r->no_quarantine);
+        x->decision = am_policy_decide(j->conf, x->evidence, &r->facts);
+        x->lacks = am_record_lacks(j->conf);
         am_record_compare_decision(&x->differences, &r->decision, &x->decision);
     }
     return true;
@@ -97,6 +98,7 @@ static json_t *evidence(
     am_arena *a, const am_evidence *e, const am_decision *d, const am_judge *j, bool explain)
 {
     am_results_options ro = am_judge_results(j->conf, j->conf->authserv_id);
+    am_judge_tell_rule(&ro, d);
     am_json_outcome o = {am_action_word(d->action), d->disposition ? d->disposition : "none",
         am_judge_field(a, e, &ro)};
     return am_json_evidence(e, &o, explain);
@@ -127,6 +129,7 @@ static json_t *record(am_arena *a, const am_record *r, const am_judge *j)
     json_object_set_new(o, "rcpts", json_integer(r->rcpts));
     json_object_set_new(o, "action", json_string(am_action_word(r->decision.action)));
     put(o, "why", am_str_of(r->decision.why));
+    put(o, "rule", am_str_of(r->decision.rule ? r->decision.rule->title : ""));
     put(o, "client", am_str_of(e && e->ip.family ? am_ip_text(&e->ip, ip) : ""));
     put(o, "helo", e ? e->helo : (am_str){0});
     put(o, "mail_from", e ? e->mail_from : (am_str){0});
@@ -154,6 +157,8 @@ json_t *am_again_json(am_arena *a, const am_again *x, const am_judge *j)
     if (!x->evidence)
         put(o, "action", am_str_of(am_action_word(x->decision.action)));
     put(o, "why", am_str_of(x->decision.why));
+    put(o, "rule", am_str_of(x->decision.rule ? x->decision.rule->title : ""));
+    json_object_set_new(o, "recipients_unknown", json_boolean(x->lacks));
     json_object_set_new(o, "computed", json_boolean(x->computed));
     json_object_set_new(o, "differences", differences(&x->differences));
     json_object_set_new(o, "record", record(a, x->record, j));

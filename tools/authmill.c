@@ -18,6 +18,7 @@
 
 static const am_tool *const tools[] = {
     &am_tool_check,
+    &am_tool_config,
     &am_tool_explain,
     &am_tool_replay,
     &am_tool_try,

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { HELP_SHOWN = -1 };
@@ -30,7 +31,7 @@ typedef enum format { FORMAT_HEADER, FORMAT_TEXT, FORMAT_JSON } format;
 typedef struct request {
     const char *helo, *mail_from, *login, *message;
     const char *receiver, *authserv_id, *org_domain, *psl, *config; /* NULL: not given */
-    am_judge_list nameservers, zones;
+    am_judge_list nameservers, zones, rcpts;
     bool spf_only, explain;
     format format;
     am_ip address;
@@ -69,9 +70,7 @@ static bool take_mail_from(request *r, const char *v)
 
 static bool take_rcpt(request *r, const char *v)
 {
-    (void)r;
-    (void)v; /* part of the envelope; no method asks for it */
-    return true;
+    return am_judge_append(&r->rcpts, v);
 }
 
 static bool take_auth(request *r, const char *v)
@@ -166,7 +165,7 @@ static const struct {
     {"ip", required_argument, take_ip, "an IPv4 or IPv6 address"},
     {"helo", required_argument, take_helo, NULL},
     {"mail-from", required_argument, take_mail_from, NULL},
-    {"rcpt", required_argument, take_rcpt, NULL},
+    {"rcpt", required_argument, take_rcpt, "at most 32 of them"},
     {"auth", required_argument, take_auth, NULL},
     {"receiver", required_argument, take_receiver, "a host name"},
     {"authserv-id", required_argument, take_authserv_id, "a name"},
@@ -307,12 +306,34 @@ static void free_setting(setting *s)
     am_conf_free(s->conf);
 }
 
+/* What rules see besides the evidence, as the milter would have it. */
+static am_facts facts_of(am_message *m, const request *r, const am_eml *eml)
+{
+    am_arena *a = am_message_arena(m);
+    am_mailbox *rcpt = am_arena_array(a, r->rcpts.n + 1, sizeof *rcpt);
+    am_facts f = {.stage = AM_STAGE_END,
+        .can_quarantine = true,
+        .rcpt = rcpt,
+        .rcpts = rcpt ? r->rcpts.n : 0,
+        .now = r->now ? r->now : time(NULL)};
+    for (size_t i = 0; i < f.rcpts; i++)
+        if (!am_path_parse(a, am_str_of(r->rcpts.item[i]), &rcpt[i]))
+            rcpt[i] = (am_mailbox){.local = am_str_of(r->rcpts.item[i])};
+    for (size_t i = 0; eml && i < eml->header.n; i++)
+        f.octets += eml->header.field[i].raw.n + 2;
+    f.octets += eml ? eml->body.n : 0;
+    am_facts_of_header(a, am_message_header(m), &f);
+    return f;
+}
+
 /* Without a configuration nothing is refused, and the disposition is what the domain asks for. */
-static outcome decide(const setting *s, const am_evidence *e)
+static outcome decide(
+    const setting *s, const am_evidence *e, const am_facts *f, am_results_options *ro)
 {
     if (!s->judged)
         return (outcome){"accept", am_dmarc_policy_word(e->dmarc.requested)};
-    am_decision d = am_policy_decide(s->conf, e, true);
+    am_decision d = am_policy_decide(s->conf, e, f);
+    am_judge_tell_rule(ro, &d);
     return (outcome){am_action_word(d.action), d.disposition};
 }
 
@@ -356,8 +377,9 @@ static int judge(const request *r, const setting *s, const am_eml *eml)
     if (eml)
         am_judge_feed(m, eml);
     const am_evidence *e = am_message_finish(m);
-    outcome o = decide(s, e);
     am_results_options ro = am_judge_results(s->conf, s->authserv_id);
+    am_facts f = facts_of(m, r, eml);
+    outcome o = decide(s, e, &f, &ro);
     int status = print(am_message_arena(m), r, e, &ro, &o);
     if (e->fault)
         status = am_tool_fail(&am_tool_check, EX_SOFTWARE, "%s", e->fault);

@@ -23,6 +23,7 @@ static void take(am_envelope *e, const am_received *r)
 {
     e->client = r->ip;
     e->helo = r->helo;
+    e->rcpt = r->rcpt;
     if (r->has_time)
         e->time = r->time;
     if (r->auth)

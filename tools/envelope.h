@@ -9,6 +9,7 @@ typedef struct am_envelope {
     am_ip client;     /* family 0: none was recorded, or the message came from here */
     am_str helo;      /* absent: not recorded */
     am_str mail_from; /* of Return-Path; absent: there is none */
+    am_str rcpt;      /* the first recipient of the Received field; absent: not recorded */
     am_login login;
     int64_t time; /* when it came; 0: not recorded */
 } am_envelope;

@@ -77,6 +77,8 @@ static void text_rest(am_arena *a, const am_again *x)
         am_show(stdout, am_dns_answer_text(a, l->answer, l->type));
         fputc('\n', stdout);
     }
+    if (x->lacks)
+        puts("\nrules ask for recipients, which are not recorded: as if there were none");
     if (x->differences.n == 0)
         puts("\nthe record says the same");
     else

@@ -43,6 +43,14 @@ am_results_options am_judge_results(const am_conf *c, const char *authserv_id)
         .dnssec = c->authres.dnssec};
 }
 
+void am_judge_tell_rule(am_results_options *o, const am_decision *d)
+{
+    if (!d->rule || d->monitored)
+        return;
+    o->rule = d->rule->title;
+    o->reason = *d->rule->reason ? d->rule->reason : NULL;
+}
+
 am_str am_judge_field(am_arena *a, const am_evidence *e, const am_results_options *o)
 {
     am_buf b = {.arena = a};

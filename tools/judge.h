@@ -25,6 +25,9 @@ void am_judge_feed(am_message *m, const am_eml *eml);
 /* How the configuration writes results, under this id. */
 am_results_options am_judge_results(const am_conf *c, const char *authserv_id);
 
+/* The same, with the rule that decided. */
+void am_judge_tell_rule(am_results_options *o, const am_decision *d);
+
 /* The value of Authentication-Results on one line; absent: out of memory. */
 am_str am_judge_field(am_arena *a, const am_evidence *e, const am_results_options *o);
 

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { HELP_SHOWN = -1, MAX_CONFIGS = 2 };
@@ -68,7 +69,8 @@ typedef struct item {
     const am_eml *eml; /* NULL: a record */
     am_envelope envelope;
     am_dns *recorded; /* a record's own answers, or NULL */
-    bool no_quarantine;
+    am_facts facts;
+    am_mailbox rcpt;
     int64_t now;
 } item;
 
@@ -85,8 +87,9 @@ static bool judge(request *q, column *c, const item *t, am_reported *out)
         return false;
     feed(out->message, t->kept, t->eml, &t->envelope);
     out->evidence = am_message_finish(out->message);
-    out->decision = am_policy_decide(c->judge.conf, out->evidence, !t->no_quarantine);
+    out->decision = am_policy_decide(c->judge.conf, out->evidence, &t->facts);
     am_results_options ro = am_judge_results(c->judge.conf, q->column[0].judge.conf->authserv_id);
+    am_judge_tell_rule(&ro, &out->decision);
     out->field = am_judge_field(am_message_arena(out->message), out->evidence, &ro);
     return true;
 }
@@ -96,6 +99,7 @@ static am_reported as_recorded(const request *q, am_arena *a, const am_record *r
 {
     const am_conf *c = q->column[0].judge.conf;
     am_results_options ro = am_judge_results(c, c->authserv_id);
+    am_judge_tell_rule(&ro, &r->decision);
     am_reported x = {.evidence = r->evidence, .decision = r->decision};
     if (r->evidence)
         x.field = am_judge_field(a, r->evidence, &ro);
@@ -128,7 +132,7 @@ static void judge_record(request *q, am_arena *a, item *t)
         am_report_wrong(&q->report, t->kept->name, "too little was recorded");
         return;
     }
-    t->no_quarantine = r->no_quarantine;
+    t->facts = r->facts;
     t->now = q->now ? q->now : r->evidence->now;
     t->recorded = am_record_dns(r, &why);
     if (t->recorded)
@@ -136,6 +140,21 @@ static void judge_record(request *q, am_arena *a, item *t)
     else
         q->status = am_tool_fail(&am_tool_replay, EX_SOFTWARE, "%s", why.text);
     am_dns_free(t->recorded);
+}
+
+/* What rules may ask for besides: recipient, size, list mail. */
+static void set_facts(am_arena *a, item *t)
+{
+    const am_eml *eml = t->eml;
+    t->facts = (am_facts){.stage = AM_STAGE_END,
+        .can_quarantine = true,
+        .rcpt = &t->rcpt,
+        .octets = eml->body.n,
+        .now = t->now ? t->now : time(NULL)};
+    t->facts.rcpts = t->envelope.rcpt.n && am_path_parse(a, t->envelope.rcpt, &t->rcpt);
+    for (size_t i = 0; i < eml->header.n; i++)
+        t->facts.octets += eml->header.field[i].raw.n + 2;
+    am_facts_of_header(a, &eml->header, &t->facts);
 }
 
 static void judge_mail(request *q, am_arena *a, item *t)
@@ -152,6 +171,7 @@ static void judge_mail(request *q, am_arena *a, item *t)
     if (!t->envelope.client.family)
         t->envelope.client = q->ip;
     t->now = q->now ? q->now : t->envelope.time;
+    set_facts(a, t);
     judge_item(q, a, t);
 }
 

@@ -75,9 +75,8 @@ void am_report_wrong(am_report *p, const char *name, const char *why)
 
 static bool same_decision(const am_decision *x, const am_decision *y)
 {
-    return x->action == y->action && strcmp(x->text, y->text) == 0 &&
-           am_str_eq(am_str_of(x->code), am_str_of(y->code)) &&
-           am_str_eq(am_str_of(x->xcode), am_str_of(y->xcode)) &&
+    return x->measure == y->measure && strcmp(x->text, y->text) == 0 &&
+           am_str_eq(am_str_of(x->code), am_str_of(y->code)) && strcmp(x->xcode, y->xcode) == 0 &&
            am_str_eq(am_str_of(x->disposition), am_str_of(y->disposition));
 }
 
@@ -143,10 +142,11 @@ static void table_row(
     cell(e ? e->dmarc.domain : AM_STR(""), DOMAIN_WIDTH, false);
     for (size_t i = 0; i < n; i++) {
         const am_decision *v = &by[i].decision;
+        const char *why = v->rule ? v->rule->title : v->why;
         e = by[i].evidence;
         am_str text = am_str_format(a, "dmarc=%s %s%s%s%s",
-            e && e->has_dmarc ? am_result_word(e->dmarc.result) : "-", am_action_word(v->action),
-            *v->why ? " (" : "", v->why, *v->why ? ")" : "");
+            e && e->has_dmarc ? am_result_word(e->dmarc.result) : "-", am_measure_word(v->measure),
+            *why ? " (" : "", why, *why ? ")" : "");
         cell(text, CELL_WIDTH, i + 1 == n);
     }
 }
@@ -164,10 +164,11 @@ static json_t *outcome(am_arena *a, const char *config, const am_reported *x)
     json_t *o = json_object();
     put(o, "config", am_str_of(config));
     put(o, "action", am_str_of(am_action_word(d->action)));
+    put(o, "measure", am_str_of(am_measure_word(d->measure)));
     put(o, "why", am_str_of(d->why));
+    put(o, "rule", am_str_of(d->rule ? d->rule->title : ""));
     put(o, "reply",
-        d->code ? am_str_format(a, "%s %s %s", d->code, d->xcode ? d->xcode : "", d->text)
-                : AM_STR(""));
+        d->code ? am_str_format(a, "%s %s %s", d->code, d->xcode, d->text) : AM_STR(""));
     put(o, "disposition", am_str_of(d->disposition));
     put(o, "authentication_results", x->field);
     return o;

@@ -359,18 +359,25 @@ static int64_t stretch(const am_dns_session *s, int64_t end)
     return s->tell && s->told + TELL_MS < end ? s->told + TELL_MS : end;
 }
 
+static void tell(am_dns_session *s, int64_t now)
+{
+    if (!s->tell || now < s->told + TELL_MS)
+        return;
+    s->tell(s->tell_arg);
+    s->told = now;
+}
+
 static void wait_for(am_dns_session *s, question *q)
 {
-    int64_t from = am_now(), now = from, end = from + s->wait_left;
+    int64_t from = am_now(), now = from, until = from + s->wait_left;
+    bool more = true;
     am_dns_poll(s);
-    while (!q->answer && now < end) {
-        am_bell_wait(&s->bell, s->heard, stretch(s, end));
+    while (!q->answer && more) {
+        bool rung = am_bell_wait(&s->bell, s->heard, stretch(s, until));
         collect(s);
         now = am_now();
-        if (s->tell && now >= s->told + TELL_MS) {
-            s->tell(s->tell_arg);
-            s->told = now;
-        }
+        tell(s, now);
+        more = rung || now < until;
     }
     if (!q->answer)
         settle(s, q, &s->own[NO_TIME]);

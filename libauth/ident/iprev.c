@@ -50,7 +50,7 @@ am_iprev_early *am_iprev_start(const am_context *c, const am_ip *ip)
 
 void am_iprev_guess(const am_iprev_early *e, am_str name)
 {
-    am_str host;
+    am_str host; /* what is no host name ("[192.0.2.1]", "a;b.c") is no PTR name to be guessed at */
     if (e && !e->named && am_domain_normalise(e->arena, name, &host) && am_domain_labels(host) > 1)
         am_dns_start(e->dns, host, e->type);
 }

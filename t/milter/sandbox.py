@@ -89,7 +89,7 @@ def switched_off():
         d.write(CONF % ZONES)
         d.process.send_signal(signal.SIGHUP)
         ok(d.logged("reloaded"), "a reload switches it on")
-        is_(len([x for x in d.log if "sandbox:" in x]), 2, "which is said")
+        is_(len([x for x in d.log if "]: sandbox:" in x]), 2, "which is said")
 
 
 def with_a_network():

@@ -155,7 +155,8 @@ static void table(void **state)
         if (cases[i].ip)
             assert_true(am_ip_parse(am_str_of(cases[i].ip), &ev.ip));
         configure(c, cases[i].flags);
-        am_decision d = am_policy_decide(c, &ev, !(cases[i].flags & NO_QUARANTINE));
+        am_facts f = {.stage = AM_STAGE_END, .can_quarantine = !(cases[i].flags & NO_QUARANTINE)};
+        am_decision d = am_policy_decide(c, &ev, &f);
         want_decision(
             cases[i].what, &d, cases[i].want, cases[i].want_reply, cases[i].want_disposition);
     }
@@ -168,11 +169,12 @@ static void no_evidence(void **state)
     am_error e;
     am_conf *c = am_conf_defaults(&e);
     assert_non_null(c);
-    am_decision d = am_policy_decide(c, NULL, true);
+    am_facts f = {.stage = AM_STAGE_END, .can_quarantine = true};
+    am_decision d = am_policy_decide(c, NULL, &f);
     want_decision("no memory", &d, AM_ACTION_TEMPFAIL,
         "451 4.3.0 Local problem in authentication checks, try again later", "none");
     configure(c, FAULT_ACCEPT);
-    d = am_policy_decide(c, NULL, true);
+    d = am_policy_decide(c, NULL, &f);
     want_decision("no memory, accept", &d, AM_ACTION_ACCEPT, "", "none");
     am_conf_free(c);
 }
