@@ -1,7 +1,7 @@
 #!/bin/sh
-# make bench: messages a second and CPU microseconds a message, through the real daemon, warm DNS.
-# Beside it the floors, in the same run: libmilter with nothing in it, and libmilter + SHA-256 + one RSA-2048.
-# BENCH_ROUNDS (5), BENCH_SECS (1), BENCH_SIZES, BENCH_CONC, BENCH_PEERS change what is measured.
+# make bench: what a message costs through the real daemon, and every figure that there is a bound for, beside the
+# floors and the peers that are installed, in one run. BENCH_ROUNDS (5), BENCH_SECS (1), BENCH_SIZES, BENCH_CONC and
+# BENCH_PEERS change what is measured; BENCH_WRITE=1 writes the table and the plot into bench/ (README.md, figures.svg).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 : "${AUTHMILL_BUILD:?say where authmilld was built (make bench does)}"
@@ -28,8 +28,28 @@ trap '"$here/dns.sh" stop' EXIT
 rm -f "$BENCH_RUN/results.jsonl"
 echo "== are the verdicts right?"
 "$here/measure.py" --sizes "${BENCH_CHECK:-2k,10k,mixed}" check authmill
-echo "== hot: ${BENCH_ROUNDS:-5} rounds"
-"$here/measure.py" --rounds "${BENCH_ROUNDS:-5}" --secs "${BENCH_SECS:-1}" --sizes "${BENCH_SIZES:-2k,10k,50k,1m}" \
-    --conc "${BENCH_CONC:-1,16}" hot "null:NULL_ARGS=-n" "null:NULL_ARGS=-n -b -s1" authmill ${BENCH_PEERS:-}
+rounds=${BENCH_ROUNDS:-5} secs=${BENCH_SECS:-1}
+nothing="null:NULL_ARGS=-n" floor="null:NULL_ARGS=-n -b -s1"
+if [ -z "${BENCH_PEERS+set}" ]; then
+    BENCH_PEERS=
+    command -v opendmarc >/dev/null && command -v opendkim >/dev/null && BENCH_PEERS="$BENCH_PEERS opendmarc"
+    command -v rspamd >/dev/null && BENCH_PEERS="$BENCH_PEERS rspamd"
+    command -v dkimpy-milter >/dev/null && BENCH_PEERS="$BENCH_PEERS dkimpy"
+fi
+measure() { "$here/measure.py" --rounds "$rounds" --secs "$secs" "$@"; }
+echo "== warm: $rounds rounds; peers:$BENCH_PEERS"
+measure --sizes "${BENCH_SIZES:-10k,1m,10k-rsa,1m-rsa}" --conc "${BENCH_CONC:-1,16,100}" hot "$nothing" "$floor" authmill
+# shellcheck disable=SC2086
+[ -z "$BENCH_PEERS" ] || measure --rounds $(((rounds + 1) / 2)) --sizes 10k,1m --conc 16 hot $BENCH_PEERS
+echo "== instructions"
+measure --sizes 10k-rsa,1m-rsa insn "$floor" authmill
+echo "== TCP, memory"
+measure tcp authmill
+measure --rounds 1 idle authmill
+echo "== every domain for the first time"
+# shellcheck disable=SC2086
+measure --rounds $(((rounds + 1) / 2)) --conc 1 cold authmill $BENCH_PEERS
+# shellcheck disable=SC2086
+measure queries authmill "authmill:DNS_MORE=prefetch = no" $BENCH_PEERS
 "$here/measure.py" table
-"$here/ratios.py" "$BENCH_RUN/results.jsonl"
+"$here/report.py" "$BENCH_RUN/results.jsonl" ${BENCH_WRITE:+--write "$here"}

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ROWS = 200, TYPES = 29 };
+enum { MAX_ROWS = 200, TYPES = 29, MAX_FOLLOWS = 150 };
 
 typedef struct row {
     am_str name, data;
@@ -52,7 +52,7 @@ typedef struct then {
 
 struct am_dns_session {
     then *first, **end;
-    bool no_early, polling;
+    bool polling;
     const fake_zone *zone;
     am_arena *arena; /* of its own */
     am_trace *trace;
@@ -275,7 +275,6 @@ am_dns_session *am_dns_begin(
         .left = limits && limits->questions ? limits->questions : 150};
     s->early = s->left;
     s->follows = s->left;
-    s->no_early = limits && limits->no_early;
     s->end = &s->first;
     s->too_many.answer = (am_dns_answer){.status = AM_DNS_TEMPFAIL, .reason = "too many look-ups"};
     s->too_many.arena = s->arena;
@@ -304,7 +303,7 @@ void am_dns_poll(am_dns_session *s)
 
 void am_dns_then(am_dns_session *s, am_str name, am_dns_type type, am_dns_fn *fn, void *arg)
 {
-    entry *e = s->no_early || !s->follows ? NULL : find(s, name, type, EARLY);
+    entry *e = !s->follows ? NULL : find(s, name, type, EARLY);
     if (!e)
         return;
     s->follows--;
@@ -318,8 +317,14 @@ void am_dns_then(am_dns_session *s, am_str name, am_dns_type type, am_dns_fn *fn
 
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
 {
-    if (!s->no_early)
-        find(s, name, type, EARLY);
+    find(s, name, type, EARLY);
+}
+
+void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg)
+{
+    (void)s;
+    (void)tell;
+    (void)arg;
 }
 
 unsigned am_dns_waited(const am_dns_session *s)

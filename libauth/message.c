@@ -38,9 +38,7 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
     m->trace.arena = a;
     m->context = (am_context){
         .arena = a, .trace = o->explain ? &m->trace : NULL, .now = o->now ? o->now : time(NULL)};
-    am_dns_limits limits = o->dns;
-    limits.no_early = limits.no_early || o->no_prefetch;
-    m->context.dns = am_dns_begin(dns, a, &limits, m->context.trace);
+    m->context.dns = am_dns_begin(dns, a, &o->dns, m->context.trace);
     m->header = (am_header){.arena = a,
         .max_fields = o->max_fields ? o->max_fields : MAX_FIELDS,
         .max_octets = o->max_header_octets ? o->max_header_octets : MAX_HEADER};
@@ -188,7 +186,9 @@ static void finish_aligned(am_message *m)
 {
     am_evidence *e = &m->evidence;
     unsigned signatures = m->options->dkim.max_signatures;
-    if (m->options->no_prefetch && e->author.status == AM_AUTHOR_ONE)
+    if (m->dkim)
+        am_dkim_ask(m->dkim);
+    if (e->author.status == AM_AUTHOR_ONE)
         am_dmarc_start(&m->context, &m->options->dmarc, e->author.mailbox.domain);
     am_dns_keep(m->context.dns, (signatures ? signatures : SIGNATURES) + DMARC_QUESTIONS);
     am_client_finish_sender(m);
@@ -196,6 +196,11 @@ static void finish_aligned(am_message *m)
     finish_dkim(m);
     am_dns_keep(m->context.dns, 0);
     finish_dmarc(m);
+}
+
+void am_message_progress(am_message *m, void (*tell)(void *arg), void *arg)
+{
+    am_dns_progress(m->context.dns, tell, arg);
 }
 
 const am_evidence *am_message_finish(am_message *m)
@@ -209,7 +214,8 @@ const am_evidence *am_message_finish(am_message *m)
         finish_arc(m);
         finish_trust(m);
     }
-    if (am_arena_failed(m->arena) || (m->eoh && !(m->dkim && m->arc) && !m->evidence.limit))
+    if (am_arena_failed(m->arena) || m->evidence.arc.fault ||
+        (m->eoh && !(m->dkim && m->arc) && !m->evidence.limit))
         m->evidence.fault = "out of memory";
     return &m->evidence;
 }

@@ -67,6 +67,9 @@ void am_message_eoh(am_message *m);
 bool am_message_wants_body(const am_message *m);
 void am_message_body(am_message *m, const void *p, size_t n);
 
+/* While am_message_finish waits, `tell` is called every two seconds, from the thread that waits. */
+void am_message_progress(am_message *m, void (*tell)(void *arg), void *arg);
+
 /* The verdicts; waits for the DNS. After eoh; or without it: SPF and iprev
  * alone. Never NULL; valid until am_message_free. Once. */
 const am_evidence *am_message_finish(am_message *m);
@@ -80,6 +83,7 @@ void am_message_free(am_message *m); /* at any point; NULL is fine */
 typedef struct am_results_options {
     const char *authserv_id;
     bool full_sender; /* smtp.mailfrom with its local-part (RFC 8601 4 advises against) */
+    bool dnssec;      /* policy.dnssec=pass where all answers were vouched for */
 } am_results_options;
 
 /* The evidence as Authentication-Results; everything in the arena. */

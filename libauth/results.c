@@ -20,7 +20,7 @@ typedef struct builder {
 } builder;
 
 enum {
-    MAX_PROPERTIES = 5,
+    MAX_PROPERTIES = 6,
     MAX_BROKEN = 50, /* signatures shown that no key was found for */
     UNIQUE = 64,     /* characters of a signature */
 };
@@ -39,6 +39,14 @@ static void property(am_resinfo *r, const char *ptype, const char *name, am_str 
         return;
     ((am_property *)(uintptr_t)r->property)[r->properties++] =
         (am_property){am_str_of(ptype), am_str_of(name), value};
+}
+
+/* policy.dnssec (registered for dnswl by RFC 8904, used so by others): every answer that the result
+ * hangs on was vouched for by a resolver that is trusted. */
+static void vouched(const builder *b, am_resinfo *r, bool secure)
+{
+    if (b->o->dnssec && secure)
+        property(r, "policy", "dnssec", AM_STR("pass"));
 }
 
 /* RFC 8601 4 and 2.7.2: the domain alone, unless the record used the local-part. */
@@ -67,6 +75,7 @@ static void add_spf(builder *b)
         am_resinfo *r = add(b, "spf", e->spf.result);
         r->reason = e->spf.reason;
         property(r, "smtp", "mailfrom", sender_value(b));
+        vouched(b, r, e->spf.secure);
         add_hop(b, r);
     }
     /* RFC 8601 2.7.2: an entry names only the identity that produced it. */
@@ -74,6 +83,7 @@ static void add_spf(builder *b)
         am_resinfo *r = add(b, "spf", e->helo_spf.result);
         r->reason = e->helo_spf.reason;
         property(r, "smtp", "helo", e->helo);
+        vouched(b, r, e->helo_spf.secure);
         add_hop(b, r);
     }
 }
@@ -110,6 +120,7 @@ static void add_signature(builder *b, size_t i)
     property(r, "header", "s", v->selector);
     property(r, "header", "a", v->algorithm);
     property(r, "header", "b", short_signature(b->e, i));
+    vouched(b, r, v->secure);
 }
 
 static void add_dkim(builder *b)
@@ -154,6 +165,7 @@ static void add_arc(builder *b)
     property(r, "smtp", "remote-ip", am_str_copy(b->arena, am_str_of(am_ip_text(&b->e->ip, text))));
     if (v->result == AM_PASS)
         property(r, "header", "oldest-pass", am_str_format(b->arena, "%u", v->oldest_pass));
+    vouched(b, r, v->secure);
 }
 
 /* RFC 9989 9.1: policy.dmarc is the policy after the record's own options. */
@@ -163,6 +175,7 @@ static void add_dmarc(builder *b)
     am_resinfo *r = add(b, "dmarc", v->result);
     r->reason = am_str_of(v->reason);
     property(r, "header", "from", v->domain);
+    vouched(b, r, v->secure);
     if (!v->has_policy)
         return;
     am_dmarc_policy policy = v->policy;
@@ -180,6 +193,7 @@ static void add_iprev(builder *b)
     r->reason = am_str_of(b->e->iprev.reason);
     r->comment = b->e->iprev.name;
     property(r, "policy", "iprev", am_str_copy(b->arena, am_str_of(am_ip_text(&b->e->ip, text))));
+    vouched(b, r, b->e->iprev.secure);
     add_hop(b, r);
 }
 

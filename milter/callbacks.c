@@ -27,11 +27,23 @@ enum {
 
 static char results_name[] = "Authentication-Results";
 
-/* The connection's session; made here for one that came without a negotiation (SMFIC_QUIT_NC).
- * NULL: out of memory, or too many. */
+/* The private data of a connection that is one too many. */
+static const char one_too_many;
+
+/* The connection's session, if there is one. */
+static am_session *known_session(SMFICTX *ctx)
+{
+    void *mine = smfi_getpriv(ctx);
+    return mine == &one_too_many ? NULL : mine;
+}
+
+/* The same; made here for one that came without a negotiation (SMFIC_QUIT_NC). NULL: out of
+ * memory, or too many. */
 static am_session *session_of(SMFICTX *ctx)
 {
-    am_session *s = smfi_getpriv(ctx);
+    am_session *s = known_session(ctx);
+    if (smfi_getpriv(ctx) == &one_too_many)
+        return NULL;
     if (!s && (s = am_worker_enter()) && smfi_setpriv(ctx, s) != MI_SUCCESS) {
         am_worker_leave(s);
         s = NULL;
@@ -74,6 +86,25 @@ static am_terms agree(unsigned long actions, unsigned long steps)
     return t;
 }
 
+/* Too many at a time: the client is told 451 at once, which needs an answer to the next step. An
+ * MTA that hears no agreement would do what it does without a milter: take the mail, perhaps. */
+static sfsistat refuse_politely(SMFICTX *ctx, unsigned long actions, unsigned long steps,
+    unsigned long *want_actions, unsigned long *want_steps)
+{
+    am_log(LOG_ERR, "client refused: limits.sessions is reached, or no memory");
+    *want_actions = actions & NEEDED;
+    *want_steps = steps & NOT_WANTED;
+    return smfi_setpriv(ctx, (void *)(uintptr_t)&one_too_many) == MI_SUCCESS ? SMFIS_CONTINUE
+                                                                             : SMFIS_REJECT;
+}
+
+/* The answer to a step of a connection without a session. */
+static sfsistat turn_away(SMFICTX *ctx)
+{
+    (void)smfi_setreply(ctx, "451", "4.3.2", "Too many connections, try again later");
+    return SMFIS_TEMPFAIL;
+}
+
 static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
     unsigned long f2, unsigned long f3, unsigned long *want_actions, unsigned long *want_steps,
     unsigned long *want_f2, unsigned long *want_f3)
@@ -81,18 +112,19 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
     am_terms t = agree(actions, steps);
     bool able = (actions & NEEDED) == NEEDED;
     am_session *s = able ? session_of(ctx) : NULL;
-    if (!s) {
-        am_log(LOG_ERR, "MTA refused: %s",
-            able ? "limits.sessions is reached, or no memory" : "it lets no fields be changed");
+    *want_f2 = f2 & 0;
+    *want_f3 = f3 & 0;
+    if (!able) {
+        am_log(LOG_ERR, "MTA refused: it lets no fields be changed");
         return SMFIS_REJECT;
     }
+    if (!s)
+        return refuse_politely(ctx, actions, steps, want_actions, want_steps);
     am_session_agree(s, &t);
     if (actions & SMFIF_SETSYMLIST)
         ask_for_macros(ctx);
     *want_actions = actions & (NEEDED | WELCOME);
     *want_steps = t.steps;
-    *want_f2 = f2 & 0;
-    *want_f3 = f3 & 0;
     return SMFIS_CONTINUE;
 }
 
@@ -101,7 +133,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
     am_session *s = session_of(ctx);
     (void)host; /* the MTA's own look-up: iprev makes its own */
     if (!s)
-        return SMFIS_TEMPFAIL;
+        return turn_away(ctx);
     am_session_client(s, address);
     return go_on(s, SMFIP_NR_CONN);
 }
@@ -110,7 +142,7 @@ static sfsistat on_helo(SMFICTX *ctx, char *name)
 {
     am_session *s = session_of(ctx);
     if (!s)
-        return SMFIS_TEMPFAIL;
+        return turn_away(ctx);
     am_session_helo(s, name);
     return go_on(s, SMFIP_NR_HELO);
 }
@@ -137,7 +169,7 @@ static sfsistat on_sender(SMFICTX *ctx, char **argument)
 {
     am_session *s = session_of(ctx);
     if (!s)
-        return SMFIS_TEMPFAIL;
+        return turn_away(ctx);
     am_mail mail = mail_of(ctx, argument);
     am_session_sender(s, &mail);
     return go_on(s, SMFIP_NR_MAIL);
@@ -147,7 +179,7 @@ static sfsistat on_field(SMFICTX *ctx, char *name, char *value)
 {
     am_session *s = session_of(ctx);
     if (!s)
-        return SMFIS_TEMPFAIL;
+        return turn_away(ctx);
     am_session_field(s, name, value);
     return go_on(s, SMFIP_NR_HDR);
 }
@@ -156,7 +188,7 @@ static sfsistat on_eoh(SMFICTX *ctx)
 {
     am_session *s = session_of(ctx);
     if (!s)
-        return SMFIS_TEMPFAIL;
+        return turn_away(ctx);
     am_session_eoh(s);
     return go_on(s, SMFIP_NR_EOH);
 }
@@ -165,7 +197,7 @@ static sfsistat on_body(SMFICTX *ctx, unsigned char *p, size_t n)
 {
     am_session *s = session_of(ctx);
     if (!s)
-        return SMFIS_TEMPFAIL;
+        return turn_away(ctx);
     bool more = am_session_body(s, p, n);
     if (!more && am_session_terms(s)->steps & SMFIP_SKIP)
         return SMFIS_SKIP;
@@ -202,13 +234,20 @@ static bool change(SMFICTX *ctx, am_outcome *o)
     return o->decision.action != AM_ACTION_QUARANTINE || smfi_quarantine(ctx, reason) == MI_SUCCESS;
 }
 
+/* The MTA starts its time-out anew. */
+static void keep_waiting(void *ctx)
+{
+    (void)smfi_progress(ctx);
+}
+
 static sfsistat on_eom(SMFICTX *ctx)
 {
     static char queue_id[] = "i";
     am_session *s = session_of(ctx);
     if (!s)
-        return SMFIS_TEMPFAIL;
+        return turn_away(ctx);
     const char *id = smfi_getsymval(ctx, queue_id);
+    am_session_progress(s, keep_waiting, ctx);
     am_outcome *o = am_session_finish(s, id);
     bool accepted = o->decision.code == NULL;
     sfsistat answer = accepted ? SMFIS_ACCEPT : refuse(ctx, &o->decision);
@@ -222,7 +261,7 @@ static sfsistat on_eom(SMFICTX *ctx)
 
 static sfsistat on_abort(SMFICTX *ctx)
 {
-    am_session *s = smfi_getpriv(ctx);
+    am_session *s = known_session(ctx);
     if (s)
         am_session_reset(s);
     return SMFIS_CONTINUE;
@@ -230,7 +269,7 @@ static sfsistat on_abort(SMFICTX *ctx)
 
 static sfsistat on_close(SMFICTX *ctx)
 {
-    am_session *s = smfi_getpriv(ctx);
+    am_session *s = known_session(ctx);
     (void)smfi_setpriv(ctx, NULL);
     if (s)
         am_worker_leave(s);

@@ -54,6 +54,7 @@ typedef struct am_conf {
     am_conf_classes skip, exempt; /* not judged at all; judged and never enforced upon */
     am_conf_action on_fault, on_dns_failure;
     unsigned drain_ms;
+    bool sandbox; /* milter/sandbox.h */
     struct {
         am_log_to to;
         unsigned facility, level; /* syslog's numbers */
@@ -89,7 +90,7 @@ typedef struct am_conf {
         unsigned fields, dns_questions, sessions, silence; /* silence: seconds */
     } limits;
     struct {
-        bool full_sender, keep_relayed;
+        bool full_sender, dnssec, keep_relayed;
     } authres;
     struct {
         bool helo, tls, trail, sender_id, trust_auth_parameter;

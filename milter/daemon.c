@@ -90,8 +90,17 @@ bool am_daemon_write_pid(const char *file, am_error *why)
 {
     if (!*file)
         return true;
-    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    bool good = fd >= 0 && dprintf(fd, "%ld\n", (long)getpid()) > 0;
+    struct stat st;
+    int fd = open(file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+    bool good = fd >= 0 && fstat(fd, &st) == 0;
+    /* In a directory such as /tmp somebody may have laid one there before. */
+    if (good && (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1)) {
+        am_error_set(why, "pid file %s: there is one that is not ours; remove it", file);
+        close(fd);
+        return false;
+    }
+    good = good && fchmod(fd, 0644) == 0 && ftruncate(fd, 0) == 0 &&
+           dprintf(fd, "%ld\n", (long)getpid()) > 0;
     if (!good)
         am_error_set(why, "pid file %s: %s", file, strerror(errno));
     if (fd >= 0)

@@ -156,8 +156,9 @@ bool am_session_body(am_session *s, const void *p, size_t n)
 static const char *write_field(am_session *s, const am_evidence *e)
 {
     am_arena *a = am_message_arena(s->message);
-    am_results_options o = {
-        .authserv_id = s->conf->authserv_id, .full_sender = s->conf->authres.full_sender};
+    am_results_options o = {.authserv_id = s->conf->authserv_id,
+        .full_sender = s->conf->authres.full_sender,
+        .dnssec = s->conf->authres.dnssec};
     am_authres results = am_results(a, e, &o);
     am_str value = am_authres_write(a, &results, "\n", sizeof "Authentication-Results: " - 1);
     if (!value.p || am_arena_failed(a))
@@ -188,6 +189,12 @@ static void strip(am_session *s, const am_evidence *e, am_outcome *o)
         s->message ? am_message_header(s->message) : &nothing, am_str_of(s->conf->authserv_id),
         s->results_seen);
     o->strip.spared = keep ? e->hop.field : 0;
+}
+
+void am_session_progress(am_session *s, void (*tell)(void *arg), void *arg)
+{
+    if (s->message)
+        am_message_progress(s->message, tell, arg);
 }
 
 am_outcome *am_session_finish(am_session *s, const char *id)

@@ -46,6 +46,9 @@ void am_session_eoh(am_session *s);
 /* False: no more of the body is wanted. */
 bool am_session_body(am_session *s, const void *p, size_t n);
 
+/* While am_session_finish waits, `tell` is called every two seconds, in the same thread. */
+void am_session_progress(am_session *s, void (*tell)(void *arg), void *arg);
+
 /* The message is complete; may wait for the DNS. Writes the message's log line. Valid until
  * am_session_reset. `id` is the MTA's queue id, or NULL. */
 am_outcome *am_session_finish(am_session *s, const char *id);

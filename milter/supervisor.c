@@ -9,9 +9,11 @@
  */
 #include "config.h"
 
+#include "milter/access.h"
 #include "milter/crew.h"
 #include "milter/daemon.h"
 #include "milter/log.h"
+#include "milter/sandbox.h"
 #include "milter/worker.h"
 
 #include <errno.h>
@@ -57,14 +59,31 @@ static int complain(int status, const char *text)
     return status;
 }
 
+/* The files that the configuration is made of are ours alone. */
+static bool trusted_files(const am_conf *c, am_error *why)
+{
+    bool good = (!*c->methods.login_map_file || am_access_file(c->methods.login_map_file, why)) &&
+                (!*c->dmarc.psl_file || am_access_file(c->dmarc.psl_file, why));
+    for (unsigned i = 0; i < c->dns.zones.n; i++)
+        good = good && am_access_file(c->dns.zones.item[i], why);
+    return good && (!c->socket.path || am_access_directory(c->socket.path, why)) &&
+           (!*c->pid_file || am_access_directory(c->pid_file, why));
+}
+
 /* Reads and checks everything that can be checked without changing anything. NULL: `why`. */
 static am_conf *load(const char *file, am_identity *identity, am_error *why)
 {
-    am_conf *c = am_conf_load(file, why);
-    if (c && am_identity_find(c, identity, why) && am_conf_check(c, why))
+    am_conf *c = am_access_file(file, why) ? am_conf_load(file, why) : NULL;
+    if (c && trusted_files(c, why) && am_identity_find(c, identity, why) && am_conf_check(c, why))
         return c;
     am_conf_free(c);
     return NULL;
+}
+
+static void say_sandbox(const am_conf *c)
+{
+    char text[120];
+    am_log(LOG_NOTICE, "sandbox: %s", am_sandbox_describe(c, text, sizeof text));
 }
 
 /* ---- Reload ---- */
@@ -98,6 +117,8 @@ static void reload(supervisor *s)
     if (!same_socket(s->conf, next))
         am_log(LOG_WARNING, "reload: socket, socket-mode and socket-group need a restart; "
                             "until then they stay as they were");
+    if (s->conf->sandbox != next->sandbox)
+        say_sandbox(next);
     if (s->serving)
         am_crew_dismiss(s->serving);
     am_conf_free(s->conf);
@@ -201,6 +222,9 @@ static bool open_listener(supervisor *s, am_error *why)
         (void)lstat(s->conf->socket.path, &s->listener_file);
     am_log(LOG_NOTICE, "listening on %s",
         am_socket_name(&s->conf->socket, s->listener, name, sizeof name));
+    if (s->conf->socket.path && s->conf->socket_mode & S_IWOTH)
+        am_log(LOG_WARNING, "socket-mode = %04o: every user of this host may connect",
+            s->conf->socket_mode);
     return true;
 }
 
@@ -264,6 +288,8 @@ static int serve(supervisor *s, int waiting, am_error *why)
         status = am_daemon_write_pid(s->pid_file, why) ? EX_OK : EX_CONFIG;
     if (status == EX_OK) {
         s->serving_since = clock_ms();
+        am_sandbox_trim();
+        say_sandbox(s->conf);
         am_log(LOG_NOTICE, "authmilld %s is ready", PACKAGE_VERSION);
         am_daemon_notify("READY=1");
         am_daemon_up(waiting, EX_OK, "");
@@ -356,6 +382,7 @@ int main(int argc, char **argv)
     int waiting = -1, status = parse_arguments(argc, argv, &a);
     if (status >= 0)
         return status;
+    umask(022); /* nothing that we make can others write to */
     s.conf = load(a.conf, &s.identity, &why);
     if (!s.conf)
         return complain(EX_CONFIG, why.text);

@@ -3,9 +3,9 @@
  *
  * For: the supervisor, which forks it before any thread exists (a plain fork: what the supervisor
  * has checked is what runs, a file that was broken meanwhile cannot keep a dead worker down).
- * Reads files as root, drops privileges, makes the DNS backend, and lets libmilter serve the
- * supervisor's socket ("fd:N"). Its main thread does nothing but wait for the order to go.
- * Waits: yes. Memory: until the process ends. Callers: milter/crew.c.
+ * Reads files as root, drops privileges, enters its sandbox, makes the DNS backend, and lets
+ * libmilter serve the supervisor's socket ("fd:N"). Its main thread does nothing but wait for the
+ * order to go. Waits: yes. Memory: until the process ends. Callers: milter/crew.c.
  *
  * Here is the worker's one global: set before libmilter runs, never changed but for the count.
  */
@@ -14,6 +14,7 @@
 #include "milter/worker.h"
 #include "milter/callbacks.h"
 #include "milter/log.h"
+#include "milter/sandbox.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -23,6 +24,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +32,7 @@
 enum {
     GRACE_MS = 500, /* for a connection that was accepted just before the order */
     TICK_MS = 50,
+    OTHER_FILES = 300, /* descriptors that are no session's: resolvers, the log, ... */
 };
 
 static struct {
@@ -63,25 +66,50 @@ static void nap(unsigned ms)
         ;
 }
 
-/* Files are read as root, threads are started without privileges. */
+static int refuse(int status, const char *what, const am_error *why)
+{
+    am_log(LOG_ERR, "%s%s", what, why->text);
+    return status;
+}
+
+/* A descriptor for every session. Root may have as many as it wants, others up to a bound. */
+static void allow_sessions(void)
+{
+    struct rlimit is, want;
+    rlim_t need = (rlim_t)worker.conf->limits.sessions + OTHER_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &is) != 0 || is.rlim_cur >= need)
+        return;
+    want = (struct rlimit){.rlim_cur = need, .rlim_max = is.rlim_max > need ? is.rlim_max : need};
+    if (setrlimit(RLIMIT_NOFILE, &want) == 0)
+        return;
+    is.rlim_cur = is.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &is);
+    am_log(LOG_WARNING, "limits.sessions is %u, but only %llu descriptors may be open",
+        worker.conf->limits.sessions, (unsigned long long)is.rlim_max);
+}
+
+/* What needs root, and then no root any more. */
 static int prepare(const am_worker_start *w)
 {
     am_error why;
-    bool files = w->conf->dns.zones.n > 0;
     worker.conf = w->conf;
     am_conf_options(w->conf, &worker.options);
-    if (files && !(worker.dns = am_conf_dns(w->conf, &why))) {
-        am_log(LOG_ERR, "DNS: %s", why.text);
-        return EX_CONFIG;
-    }
-    if (!am_identity_drop(w->identity, &why)) {
-        am_log(LOG_ERR, "%s", why.text);
-        return EX_CONFIG;
-    }
-    if (!files && !(worker.dns = am_conf_dns(w->conf, &why))) {
-        am_log(LOG_ERR, "DNS: %s", why.text);
-        return EX_CONFIG;
-    }
+    allow_sessions();
+    if (w->conf->dns.zones.n > 0 && !(worker.dns = am_conf_dns(w->conf, &why)))
+        return refuse(EX_CONFIG, "DNS: ", &why);
+    if (!am_identity_drop(w->identity, &why) || !am_sandbox_harden(&why))
+        return refuse(EX_CONFIG, "", &why);
+    return EX_OK;
+}
+
+/* The last things before strangers are listened to: the walls, then the first thread. */
+static int close_up(const am_worker_start *w)
+{
+    am_error why;
+    if (!am_sandbox_enter(w->conf, &why))
+        return refuse(EX_CONFIG, "sandbox: ", &why);
+    if (!worker.dns && !(worker.dns = am_conf_dns(w->conf, &why)))
+        return refuse(EX_CONFIG, "DNS: ", &why);
     return EX_OK;
 }
 
@@ -186,6 +214,8 @@ int am_worker_run(const am_worker_start *w)
     int status = prepare(w);
     if (status == EX_OK)
         status = start_libmilter(w);
+    if (status == EX_OK)
+        status = close_up(w);
     if (status != EX_OK)
         return status;
     sigemptyset(&none);

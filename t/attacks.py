@@ -85,6 +85,8 @@ def by_daemon(row, daemon, number, got):
     took = time.monotonic() - begin
     bad = [] if code in "ac" else ["answered with %s" % code]
     field = ours(edits)
+    forged = any(f[:23].lower() == b"authentication-results:" for f in row.mail.fields)
+    bad += [] if forged else ["changed: %r" % e for e in edits if e[0] != "i"]
     bad += wrong_field(field, got)
     if got and unfolded(field) != got["authentication_results"]:
         bad.append("check %r\ndaemon %r" % (got["authentication_results"], unfolded(field)))
@@ -182,7 +184,7 @@ def tags(**one):
 
 
 def places(n, text):
-    """What stands where; a message that MAIL FROM has no CRLF in is not the business of these rows."""
+    """(place, row) with the text in each place of a message of which nothing may pass."""
     ip = "198.51.100.%d" % (n + 1)
     plain = {"ip": ip, "helo": "mx.attack.example", "mail_from": "x@t%d.attack.example" % n, "fields": ["From: x@attack.example"]}
     yield "helo", dict(plain, helo=text)
@@ -213,11 +215,11 @@ def injection_zone(texts):
 
 
 def injection_table():
-    rows = [(what, never, text.decode("latin-1")) for what, never, text in vectors("injection.tsv")]
+    rows = [(what, text.decode("latin-1")) for what, _, text in vectors("injection.tsv")]
     number = 0
-    with TestDNS(injection_zone([r[2] for r in rows])) as dns, \
+    with TestDNS(injection_zone([r[1] for r in rows])) as dns, \
             Daemon(CONF % ('dns { nameservers = {"%s"} }\n' % dns.nameserver)) as d:
-        for n, (what, never, text) in enumerate(rows):
+        for n, (what, text) in enumerate(rows):
             bad = []
             for place, row in list(places(n, text)) + [("error", {"ip": "203.0.113.9", "mail_from": "x@t%d.error.example" % n})]:
                 if "\0" in str(row.get("helo")) + str(row.get("mail_from")):

@@ -405,8 +405,9 @@ static int judge(const request *r, const setting *s, const am_eml *eml)
         feed_message(m, eml);
     const am_evidence *e = am_message_finish(m);
     outcome o = decide(s, e);
-    am_results_options ro = {
-        .authserv_id = s->authserv_id, .full_sender = s->conf->authres.full_sender};
+    am_results_options ro = {.authserv_id = s->authserv_id,
+        .full_sender = s->conf->authres.full_sender,
+        .dnssec = s->conf->authres.dnssec};
     int status = print(am_message_arena(m), r, e, &ro, &o);
     if (e->fault)
         status = am_tool_fail(&am_tool_check, EX_SOFTWARE, "%s", e->fault);

@@ -73,9 +73,17 @@ static json_t *with_result(am_result r)
     return o;
 }
 
+/* The same of a method that asked the DNS: was every answer vouched for (AD)? */
+static json_t *with_answers(am_result r, bool secure)
+{
+    json_t *o = with_result(r);
+    json_object_set_new(o, "dnssec", json_boolean(secure));
+    return o;
+}
+
 static json_t *spf(const am_evidence *e)
 {
-    json_t *o = with_result(e->spf.result);
+    json_t *o = with_answers(e->spf.result, e->spf.secure);
     put(o, "domain", e->spf.domain);
     putc_(o, "scope", e->spf_from_helo ? "helo" : "mfrom");
     put(o, "explanation", e->spf.explanation);
@@ -86,7 +94,7 @@ static json_t *spf(const am_evidence *e)
 
 static json_t *spf_helo(const am_evidence *e)
 {
-    json_t *o = with_result(e->helo_spf.result);
+    json_t *o = with_answers(e->helo_spf.result, e->helo_spf.secure);
     put(o, "domain", e->helo_spf.domain);
     put(o, "reason", e->helo_spf.reason);
     return o;
@@ -94,7 +102,7 @@ static json_t *spf_helo(const am_evidence *e)
 
 static json_t *signature(am_arena *a, const am_dkim_verdict *v)
 {
-    json_t *o = with_result(v->result);
+    json_t *o = with_answers(v->result, v->secure);
     put(o, "domain", v->domain);
     put(o, "selector", v->selector);
     put(o, "identity", v->identity);
@@ -132,7 +140,7 @@ static json_t *trusted(const am_trust *t)
 
 static json_t *arc(const am_evidence *e)
 {
-    json_t *o = with_result(e->arc.result);
+    json_t *o = with_answers(e->arc.result, e->arc.secure);
     json_object_set_new(o, "instance", json_integer(e->arc.instance));
     if (e->arc.result == AM_PASS)
         json_object_set_new(o, "oldest_pass", json_integer(e->arc.oldest_pass));
@@ -147,7 +155,7 @@ static json_t *arc(const am_evidence *e)
 static json_t *dmarc(const am_evidence *e, const char *disposition)
 {
     const am_dmarc_verdict *v = &e->dmarc;
-    json_t *o = with_result(v->result);
+    json_t *o = with_answers(v->result, v->secure);
     put(o, "domain", v->domain);
     put(o, "org_domain", v->org_domain);
     put(o, "policy_domain", v->policy_domain);
@@ -161,7 +169,7 @@ static json_t *dmarc(const am_evidence *e, const char *disposition)
 
 static json_t *iprev(const am_evidence *e)
 {
-    json_t *o = with_result(e->iprev.result);
+    json_t *o = with_answers(e->iprev.result, e->iprev.secure);
     put(o, "name", e->iprev.name);
     putc_(o, "reason", e->iprev.reason);
     return o;

@@ -9,6 +9,6 @@ start() {
 	dns { nameservers = {"$DNS@53"} ${DNS_MORE:-} }
 	${MORE:-}
 	CONF
-	"$AUTHMILL_BUILD/authmilld" -c "$RUN/authmill.conf" > "$RUN/log" 2>&1 & echo $! > "$RUN/pids"
+	${WRAP:-} "$AUTHMILL_BUILD/authmilld" -c "$RUN/authmill.conf" > "$RUN/log" 2>&1 & echo $! > "$RUN/pids"
 	echo "$s" > "$RUN/sockets"
 }

@@ -35,6 +35,7 @@ typedef struct am_arc_verdict {
     const char *open; /* pass: what the newest AMS leaves to anybody's change, a constant ("part of
                          the body is not signed", "From is not signed"); NULL: neither */
     bool secure;      /* every key was vouched for by the resolver */
+    bool fault;       /* fail for want of memory: ours, not the chain's */
 } am_arc_verdict;
 
 typedef struct am_arc am_arc;

@@ -68,6 +68,9 @@ am_arc *am_arc_begin(
     return am_arena_failed(c->arena) ? NULL : arc;
 }
 
+/* The one reason that is not the chain's fault. */
+static const char no_memory[] = "out of memory";
+
 /* Holds a signature over a digest against its key; NULL: it is good. */
 static const char *verify(am_arc *arc, const am_signature *s, const unsigned char digest[static 32])
 {
@@ -80,8 +83,15 @@ static const char *verify(am_arc *arc, const am_signature *s, const unsigned cha
         return "RSA key too short";
     if (k.key->type == AM_KEY_RSA && k.key->bits > arc->o.max_rsa_bits)
         return "RSA key too long";
-    return am_verify_digest(k.key, digest, s->data) == AM_VERIFY_GOOD ? NULL
-                                                                      : "signature did not verify";
+    switch (am_verify_digest(k.key, digest, s->data)) {
+    case AM_VERIFY_GOOD:
+        return NULL;
+    case AM_VERIFY_BAD:
+        return "signature did not verify";
+    case AM_VERIFY_FAULT:
+        break;
+    }
+    return no_memory;
 }
 
 /* bh= of one AMS; NULL: it is good. */
@@ -89,7 +99,7 @@ static const char *verify_body(const am_signature *s, const am_bodyhash *body)
 {
     const unsigned char *digest = body ? am_bodyhash_digest(body) : NULL;
     if (!digest)
-        return "out of memory";
+        return no_memory;
     if (s->length != AM_BODY_WHOLE && s->length > am_bodyhash_octets(body))
         return "body shorter than l=";
     if (s->hash.n != 32 || memcmp(digest, s->hash.p, 32) != 0)
@@ -114,7 +124,7 @@ static const char *verify_message(am_arc *arc, unsigned i)
     if (h)
         am_headhash_fields(h, s->header, arc->c.arena, arc->header, s->names, f->field[AM_ARC_AMS]);
     if (!h || !am_headhash_end(h, digest))
-        return "out of memory";
+        return no_memory;
     return verify(arc, s, digest);
 }
 
@@ -149,7 +159,7 @@ static const char *verify_seals(am_arc *arc, unsigned *at)
 {
     unsigned char digest[AM_ARC_MAX][32];
     if (!hash_seals(arc, digest))
-        return "out of memory";
+        return no_memory;
     for (unsigned i = arc->chain.n; i > 0; i--)
         ask(arc, &arc->chain.set[i - 1].seal);
     for (*at = arc->chain.n; *at > 0; --*at) {
@@ -213,7 +223,7 @@ static const char *validate(am_arc *arc, am_arc_verdict *v)
     v->at = 0;
     v->oldest_pass = oldest_pass(arc);
     v->open = open_part(arc);
-    return am_arena_failed(arc->c.arena) ? "out of memory" : NULL;
+    return am_arena_failed(arc->c.arena) ? no_memory : NULL;
 }
 
 am_arc_verdict am_arc_finish(am_arc *arc)
@@ -230,6 +240,7 @@ am_arc_verdict am_arc_finish(am_arc *arc)
         why = validate(arc, &v);
     if (why) {
         v.reason = why;
+        v.fault = strcmp(why, no_memory) == 0; /* a key may have lacked it too */
         v.oldest_pass = 0;
         v.open = NULL;
     } else {

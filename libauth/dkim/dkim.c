@@ -205,6 +205,15 @@ static bool limit(am_dkim *d, am_str author)
     return true;
 }
 
+void am_dkim_ask(const am_dkim *d)
+{
+    for (size_t i = 0; i < d->job.evaluated; i++) {
+        am_str name = d->job.item[d->job.order[i]].sig.key_name;
+        if (name.p)
+            am_dns_start(d->job.c.dns, name, AM_DNS_TXT);
+    }
+}
+
 am_dkim *am_dkim_begin(const am_context *c, const am_dkim_options *o, const am_header *h,
     am_str author, am_bodies *bodies)
 {
@@ -215,11 +224,7 @@ am_dkim *am_dkim_begin(const am_context *c, const am_dkim_options *o, const am_h
     d->ops = engine_of(o->engine);
     if (!read_all(d) || !limit(d, author))
         return NULL;
-    for (size_t i = 0; i < d->job.evaluated; i++) {
-        am_str name = d->job.item[d->job.order[i]].sig.key_name;
-        if (name.p)
-            am_dns_start(c->dns, name, AM_DNS_TXT);
-    }
+    am_dkim_ask(d);
     if (d->job.evaluated) {
         d->engine = d->ops->begin(&d->job);
         if (!d->engine)

@@ -51,6 +51,10 @@ void am_dkim_start(const am_context *c, am_str value);
 /* Every body chunk (only libopendkim behind the door needs it). */
 void am_dkim_body(am_dkim *d, const void *p, size_t n);
 
+/* All keys at once, so that a name server that is dead costs its own signature alone; am_dkim_begin
+ * has done it unless nothing may be asked early. Does not wait. */
+void am_dkim_ask(const am_dkim *d);
+
 /* After the body: one verdict a signature, in the message's order. Waits for keys. */
 const am_dkim_verdict *am_dkim_finish(am_dkim *d, size_t *n);
 

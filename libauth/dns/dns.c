@@ -19,6 +19,7 @@ enum {
     MAX_TTL = 86400,
     WAIT_MS = 20000,
     QUESTIONS = 150,
+    TELL_MS = 2000,
 };
 
 struct am_dns {
@@ -54,13 +55,16 @@ struct am_dns_session {
     am_dns *dns;
     am_arena *arena;
     am_trace *trace;
-    int64_t wait_left;                /* milliseconds */
-    unsigned kept;                    /* of waits_left, for later (am_dns_keep) */
+    int64_t wait_left;       /* milliseconds */
+    unsigned kept;           /* of waits_left, for later (am_dns_keep) */
+    void (*tell)(void *arg); /* NULL: nobody wants to hear that there is a wait */
+    void *tell_arg;
+    int64_t told;                     /* when it was called last */
     unsigned waited;                  /* distinct questions */
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
     unsigned follows_left;
-    bool no_early, has_bell;
+    bool has_bell;
     am_bell bell;   /* for all of the session's questions in flight */
     unsigned heard; /* rings of it, when they were last looked at */
     size_t flying;  /* questions */
@@ -149,7 +153,6 @@ am_dns_session *am_dns_begin(
     s->wait_left = limits && limits->wait_ms ? limits->wait_ms : WAIT_MS;
     s->waits_left = limits && limits->questions ? limits->questions : QUESTIONS;
     s->starts_left = s->follows_left = s->waits_left;
-    s->no_early = limits && limits->no_early;
     s->end = &s->first;
     am_answer_init(&s->own[NO_MEMORY], AM_DNS_TEMPFAIL, "out of memory");
     am_answer_init(&s->own[NO_NAME], AM_DNS_NXDOMAIN, NULL);
@@ -266,7 +269,7 @@ void am_dns_keep(am_dns_session *s, unsigned questions)
 static question *start(am_dns_session *s, am_str name, am_dns_type type)
 {
     am_qkey k;
-    if (s->no_early || !am_qkey_make(&s->dns->seed, name, type, &k))
+    if (!am_qkey_make(&s->dns->seed, name, type, &k))
         return NULL;
     question *q = find(s, &k);
     if (q || s->starts_left == 0)
@@ -324,18 +327,42 @@ void am_dns_poll(am_dns_session *s)
         collect(s);
 }
 
+void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg)
+{
+    s->tell = tell;
+    s->tell_arg = arg;
+    s->told = am_now();
+}
+
+/* The end of this stretch of a wait that may last until `end`. */
+static int64_t stretch(const am_dns_session *s, int64_t end)
+{
+    return s->tell && s->told + TELL_MS < end ? s->told + TELL_MS : end;
+}
+
+static void tell(am_dns_session *s, int64_t now)
+{
+    if (!s->tell || now < s->told + TELL_MS)
+        return;
+    s->tell(s->tell_arg);
+    s->told = now;
+}
+
 static void wait_for(am_dns_session *s, question *q)
 {
-    int64_t from = am_now(), until = from + s->wait_left;
+    int64_t from = am_now(), now = from, until = from + s->wait_left;
     bool more = true;
     am_dns_poll(s);
     while (!q->answer && more) {
-        more = am_bell_wait(&s->bell, s->heard, until);
+        bool rung = am_bell_wait(&s->bell, s->heard, stretch(s, until));
         collect(s);
+        now = am_now();
+        tell(s, now);
+        more = rung || now < until;
     }
     if (!q->answer)
         settle(s, q, &s->own[NO_TIME]);
-    int64_t took = am_now() - from;
+    int64_t took = now - from;
     s->wait_left = took < s->wait_left ? s->wait_left - took : 0;
 }
 

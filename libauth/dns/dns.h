@@ -80,7 +80,6 @@ typedef struct am_dns_limits {
     unsigned wait_ms;   /* time that all am_dns_wait calls together may take; 0: 20000 */
     unsigned questions; /* distinct questions waited for; beyond: TEMPFAIL "too many look-ups";
                            0: 150. As many may be started early, which does not count here */
-    bool no_early;      /* am_dns_start and am_dns_then do nothing: no verdict may change */
 } am_dns_limits;
 
 /* `arena` keeps the session's own list; `trace` may be NULL. NULL: out of memory. */
@@ -90,6 +89,9 @@ am_dns_session *am_dns_begin(
 /* From now on so many of the questions may not be waited for: they are kept for those who come
  * later, whatever the ones before them ask; at most half of what is left. 0: nothing is kept. */
 void am_dns_keep(am_dns_session *s, unsigned questions);
+
+/* While am_dns_wait waits, `tell` is called every two seconds, from the thread that waits. */
+void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg);
 
 /* Asks and does not wait. The name may be anything; one that cannot be asked
  * for (am_domain_askable) is NXDOMAIN without a query. Asking twice is asking once. */

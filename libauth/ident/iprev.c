@@ -12,6 +12,7 @@
 enum { MAX_NAMES = 10 }; /* RFC 8601 3: the number of names tried must be limited */
 
 struct am_iprev_early {
+    am_arena *arena;
     am_dns_session *dns;
     am_dns_type type; /* of the addresses that can hold the client's */
     bool named;       /* the names are known, and their addresses asked for */
@@ -42,15 +43,16 @@ am_iprev_early *am_iprev_start(const am_context *c, const am_ip *ip)
     am_iprev_early *e = name.n ? am_arena_alloc(c->arena, sizeof *e) : NULL;
     if (!e)
         return NULL;
-    *e = (am_iprev_early){c->dns, type_of(ip), false};
+    *e = (am_iprev_early){c->arena, c->dns, type_of(ip), false};
     am_dns_then(c->dns, name, AM_DNS_PTR, on_names, e);
     return e;
 }
 
 void am_iprev_guess(const am_iprev_early *e, am_str name)
 {
-    if (e && !e->named && am_domain_labels(name) > 1)
-        am_dns_start(e->dns, name, e->type);
+    am_str host; /* what is no host name ("[192.0.2.1]", "a;b.c") is no PTR name to be guessed at */
+    if (e && !e->named && am_domain_normalise(e->arena, name, &host) && am_domain_labels(host) > 1)
+        am_dns_start(e->dns, host, e->type);
 }
 
 static am_iprev_verdict verdict(const am_context *c, am_result r, am_str name, const char *reason)

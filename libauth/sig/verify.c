@@ -149,13 +149,21 @@ static int verify_ed25519(EVP_PKEY *key, const unsigned char *digest, am_str sig
     return rc;
 }
 
+/* Takes all errors of this thread; true: memory was one of them. It need not be the last. */
+static bool memory_failed(void)
+{
+    bool memory = false;
+    for (unsigned long e; (e = ERR_get_error()) != 0;)
+        memory = memory || ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE;
+    return memory;
+}
+
 am_verify am_verify_digest(
     const am_key *key, const unsigned char digest[static 32], am_str signature)
 {
-    ERR_set_mark();
+    ERR_clear_error();
     int rc = key->type == AM_KEY_RSA ? verify_rsa(key->pkey, digest, signature)
                                      : verify_ed25519(key->pkey, digest, signature);
-    bool memory = rc == 0 && ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
-    ERR_pop_to_mark();
+    bool memory = memory_failed();
     return rc == 1 ? AM_VERIFY_GOOD : rc == 0 && !memory ? AM_VERIFY_BAD : AM_VERIFY_FAULT;
 }

@@ -11,13 +11,23 @@
 #include "libauth/spf/eval.h"
 #include "libauth/base/domain.h"
 
+/* Questions of one check_host that are asked early: enough for honest records, and few enough that
+ * a record which fans out makes no others work beyond what is waited for in the end. */
+enum { EARLY = 24 };
+
 /* What is asked early for one check_host, whose limits (4.6.4) hold here too. */
 typedef struct warmth {
     am_context c;
     am_spf_eval e; /* for the macros */
     am_dns_type address;
-    unsigned left; /* terms that query */
+    unsigned left;  /* terms that query */
+    unsigned early; /* questions */
 } warmth;
+
+static bool may_ask(warmth *w)
+{
+    return w->early && w->early--;
+}
 
 /* A domain whose record is on its way. */
 typedef struct place {
@@ -38,7 +48,8 @@ static void on_record(void *at, const am_dns_answer *x)
 
 static void warm_domain(warmth *w, am_str domain, unsigned depth)
 {
-    place *p = am_domain_labels(domain) > 1 ? am_arena_alloc(w->c.arena, sizeof *p) : NULL;
+    bool ask = am_domain_labels(domain) > 1 && may_ask(w);
+    place *p = ask ? am_arena_alloc(w->c.arena, sizeof *p) : NULL;
     if (!p)
         return;
     *p = (place){w, domain, depth};
@@ -47,7 +58,7 @@ static void warm_domain(warmth *w, am_str domain, unsigned depth)
 
 static void warm_hosts(warmth *w, const am_dns_answer *x, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && may_ask(w); i++)
         am_dns_start(w->c.dns, x->rr[i].data, w->address);
 }
 
@@ -82,10 +93,13 @@ static void warm_term(warmth *w, const am_spf_term *t, am_str domain, unsigned d
     am_str name;
     if (!early_name(w, domain, t->domain, &name))
         return;
-    switch (t->kind) {
-    case AM_SPF_INCLUDE:
+    if (t->kind == AM_SPF_INCLUDE) {
         warm_domain(w, name, depth);
-        break;
+        return;
+    }
+    if (!may_ask(w))
+        return;
+    switch (t->kind) {
     case AM_SPF_MX:
         am_dns_then(w->c.dns, name, AM_DNS_MX, on_mx, w);
         break;
@@ -129,7 +143,7 @@ void am_spf_warm(const am_spf_eval *e, am_str domain)
     warmth *w = am_arena_alloc(e->c->arena, sizeof *w);
     if (!w)
         return;
-    *w = (warmth){*e->c, *e, e->ip.family == 4 ? AM_DNS_A : AM_DNS_AAAA, e->max.max_terms};
+    *w = (warmth){*e->c, *e, e->ip.family == 4 ? AM_DNS_A : AM_DNS_AAAA, e->max.max_terms, EARLY};
     w->e.c = &w->c;
     warm_domain(w, domain, 0);
 }

@@ -16,4 +16,4 @@ if [ "$(id -u)" = 0 ] && command -v debconf-set-selections >/dev/null 2>&1; then
     dpkg-query -W postfix >/dev/null 2>&1 ||
         echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
 fi
-install_packages postfix swaks nsd m4 sasl2-bin libsasl2-modules openssl
+install_packages postfix swaks nsd m4 sasl2-bin libsasl2-modules libnet-ssleay-perl libdigest-hmac-perl openssl

@@ -143,7 +143,7 @@ class Row:
         if "reason" in w:
             hold("reason", got["dkim"][0]["reason"] if got["dkim"] else None, w["reason"])
         if "override" in w:
-            hold("override", got["dmarc"].get("arc", got["dmarc"]).get("overridden"), w["override"])
+            hold("override", got["arc"].get("trusted", {}).get("overridden", False), w["override"])
         bad += ["%r is not in the field" % t for t in w.get("has", []) if t not in got["authentication_results"]]
         bad += ["%r is in the field" % t for t in w.get("lacks", []) if t in got["authentication_results"]]
         return bad + (self._wrong_questions(asked) if asked is not None else [])

@@ -204,8 +204,21 @@ local     unix  - n n - - local
 virtual   unix  - n n - - virtual
 anvil     unix  - - n - 1 anvil
 scache    unix  - - n - 1 scache
+tlsmgr    unix  - - n 1000? 1 tlsmgr
 postlog   unix-dgram n - n - 1 postlogd
 """
+
+
+def last_settings(main_cf):
+    """Without what is set again further down: Postfix warns of it, and its postlogd can wait for itself
+    to take such a warning."""
+    lines, seen = [], set()
+    for line in reversed(main_cf.splitlines()):
+        name = line.partition("=")[0].strip()
+        if name not in seen:
+            lines.append(line)
+        seen.add(name)
+    return "\n".join(reversed(lines)) + "\n"
 
 
 def postfix_socket(spec):
@@ -229,8 +242,10 @@ class Postfix(Scratch):
         for name, owner in (("queue", 0), ("data", pwd.getpwnam("postfix").pw_uid), ("mail", nobody.pw_uid)):
             os.mkdir(self.path(name))
             os.chown(self.path(name), owner, -1)
-        self.write("conf/main.cf", POSTFIX_MAIN.format(
-            protocols="all" if IPV6 else "ipv4", dir=self.dir, milter=postfix_socket(milter), transport="transport_maps = inline:{ %s }" % transport if transport else "", more=more, uid=nobody.pw_uid, gid=nobody.pw_gid))
+        self.write("conf/main.cf", last_settings(POSTFIX_MAIN.format(
+            protocols="all" if IPV6 else "ipv4", dir=self.dir, milter=postfix_socket(milter),
+            transport="transport_maps = inline:{ %s }" % transport if transport else "", more=more,
+            uid=nobody.pw_uid, gid=nobody.pw_gid)))
         self.write("conf/master.cf", POSTFIX_MASTER.format(port=self.port))
 
     def postfix(self, *args):
@@ -260,10 +275,10 @@ class Postfix(Scratch):
             return ""
 
     def send(self, message, ip=None, helo="client.example", mail_from="a@sender.example",
-             to="you@here.example", login=None):
-        """One message by swaks; its exit status and what the server said. ip: by XCLIENT."""
+             to="you@here.example", login=None, more=()):
+        """One message by swaks; its exit status and what the server said. ip: by XCLIENT. more: options."""
         args = ["swaks", "--server", "127.0.0.1", "--port", str(self.port), "--helo", helo, "--from", mail_from or "<>",
-                "--to", to, "--data", "@" + self.write("message.eml", message), "--timeout", "60"]
+                "--to", to, "--data", "@" + self.write("message.eml", message), "--timeout", "60", *more]
         if ip:
             args += ["--xclient-addr", "IPV6:" + ip if ":" in ip else ip, "--xclient-name", "[UNAVAILABLE]",
                      "--xclient-login", login or "[UNAVAILABLE]"]

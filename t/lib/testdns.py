@@ -293,6 +293,10 @@ class TestDNS:
         self.lock = threading.Lock()
         self.closing = False
         self.threads = []
+        # These may be changed while it runs:
+        self.loss = 0  # share of UDP queries that get no answer, drawn from a fixed seed
+        self.rcode = None  # a word of RCODES: what everything is answered with
+        self.luck = random.Random(1)
 
     # ---- Life ----
 
@@ -420,9 +424,10 @@ class TestDNS:
         if self._lost(node):
             return None
         node = node or Node()
-        if "no-edns" in node.faults and request.edns:
+        word = "FORMERR" if "no-edns" in node.faults and request.edns else self.rcode
+        if word:
             answer = Answer()
-            answer.rcode = RCODES["FORMERR"]
+            answer.rcode = RCODES[word]
         else:
             answer = self._resolve(request)
         if answer is None:
@@ -467,6 +472,8 @@ class TestDNS:
             except (ValueError, IndexError, OSError):
                 continue
             self._note(request, "udp")
+            if self.loss and self.luck.random() < self.loss:
+                continue
             result = self._answer(request)
             if result is None:
                 continue
@@ -488,13 +495,20 @@ class TestDNS:
                     other.bind((self.address, 0))
                     other.sendto(forged, peer)
             else:
-                self.udp.sendto(forged, peer)
+                self._send(forged, peer)
         lowercase = "lowercase" in node.faults
         packet = answer.packet(request, lowercase=lowercase)
         room = min(request.room, self.truncate_over or 65535)
         if "truncate" in node.faults or len(packet) > room:
             packet = answer.packet(request, tc=True, lowercase=lowercase)
-        self.udp.sendto(self._spoil(packet, request, node), peer)
+        self._send(self._spoil(packet, request, node), peer)
+
+    def _send(self, packet, peer):
+        try:
+            self.udp.sendto(packet, peer)
+        except OSError:
+            if not self.closing:  # stop() may come between an early question and its answer
+                raise
 
     # ---- TCP ----
 

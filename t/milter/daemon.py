@@ -367,32 +367,5 @@ def inherited():
         like(err, "socket fd:", "is said")
 
 
-def bounded_sessions():
-    def another():
-        """A session, or None where it is refused."""
-        c = Client(d.socket)
-        try:
-            if c.negotiate()[0] == "O":
-                return c
-        except Gone:
-            pass
-        c.close()
-        return None
-
-    with daemon(conf(more="limits { sessions = 2 }\n")) as d:
-        open_ones = []
-        ok(until(lambda: open_ones.append(another()) or open_ones[-1]), "one session")
-        ok(until(lambda: open_ones.append(another()) or open_ones[-1]), "two sessions")
-        ok(another() is None, "the third is refused")
-        ok(d.logged("limits.sessions"), "it is logged")
-        first = next(c for c in open_ones if c)
-        first.quit()
-        first.close()
-        ok(until(another), "until one has ended")
-        for c in open_ones:
-            if c:
-                c.close()
-
-
 tap.run(options, checks, starts, sockets_in_the_way, reloads, refuses_to_reload, many_reloads,
-        worker_dies, drains, in_the_background, supervisor_dies, over_tcp, inherited, bounded_sessions)
+        worker_dies, drains, in_the_background, supervisor_dies, over_tcp, inherited)

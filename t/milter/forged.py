@@ -89,7 +89,8 @@ def mixed(d):
 def many(d):
     fields = PLAIN + [(NAME, FORGED[k % 19]) if k % 3 else (NAME, FOREIGN[k % len(FOREIGN)]) for k in range(2000)]
     edits, after = header_after(d, fields)
-    is_(len(after), 1 + len(PLAIN) + len([k for k in range(2000) if k % 3 == 0]), "2,000 of them in one message")
+    known = 200  # of more, what those beyond say is not looked at: they go
+    is_(len(after), 1 + len(PLAIN) + len([k for k in range(known) if k % 3 == 0]), "2,000 of them in one message")
     ok(all(v in FOREIGN for n, v in after[1:] if n == NAME), "only foreign ones stay")
 
 

@@ -95,7 +95,7 @@ static const char everything[] =
     "dmarc { enforce = yes max-walks = 4 malformed-from = quarantine org-domain = tree-walk }\n"
     "limits { header-octets = 1m fields = 500 memory = 2M dns-questions = 30 sessions = 7\n"
     "         silence = 60 }\n"
-    "authres { full-sender = yes }\n";
+    "authres { full-sender = yes dnssec = yes }\n";
 
 static void all_options(void **state)
 {
@@ -166,7 +166,7 @@ static void all_options(void **state)
     assert_int_equal(o.dns.questions, 30);
     assert_int_equal(c->limits.sessions, 7);
     assert_int_equal(c->limits.silence, 60);
-    assert_true(c->authres.full_sender);
+    assert_true(c->authres.full_sender && c->authres.dnssec);
     am_conf_free(c);
 }
 

@@ -1,0 +1,51 @@
+/*
+ * access: refuses files that others can change.
+ *
+ * For: the supervisor, which reads its configuration as root and makes a socket and a pid file.
+ * A file that anybody may write is anybody's configuration; a directory that anybody may write is
+ * a place where a name means whatever somebody wants. Waits: for the file system. Memory: none.
+ * Callers: one thread.
+ */
+#include "milter/access.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Text up to the last slash: "/etc" of "/etc/x", "/" of "/x", "." of "x". */
+static void directory_of(const char *path, char out[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        snprintf(out, PATH_MAX, ".");
+    else
+        snprintf(out, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+bool am_access_directory(const char *path, am_error *why)
+{
+    char directory[PATH_MAX];
+    struct stat st;
+    directory_of(path, directory);
+    if (stat(directory, &st) != 0 || !(st.st_mode & S_IWOTH) || st.st_mode & S_ISVTX)
+        return true;
+    am_error_set(why, "%s: everybody may write to its directory; chmod o-w %s", path, directory);
+    return false;
+}
+
+bool am_access_file(const char *path, am_error *why)
+{
+    char real[PATH_MAX];
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+        return true;
+    if (st.st_mode & S_IWOTH) {
+        am_error_set(why, "%s: everybody may write to it; chmod o-w %s", path, path);
+        return false;
+    }
+    /* Of a link, both the place where it stands and the place where it leads. */
+    return am_access_directory(path, why) &&
+           (!realpath(path, real) || am_access_directory(real, why));
+}
