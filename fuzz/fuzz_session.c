@@ -169,7 +169,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     am_conf_options(m.conf, &m.options);
     m.options.now = 1700000000;
     m.results.arena = m.arena;
-    m.session = am_session_new(m.conf, &m.options, fake_zone_dns(m.zone));
+    m.session = am_session_new(m.conf, &m.options, fake_zone_dns(m.zone), NULL);
     while (in.n && m.session) {
         am_str line = fuzz_line(&in);
         unsigned what = fuzz_octet(&line);

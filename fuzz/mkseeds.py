@@ -26,6 +26,29 @@ def several(target, items):
         write(target, "%02d" % i, item)
 
 
+def records():
+    """Lines of the decision log, as milter/record_write.c writes them."""
+    head = '{"v":1,"time":"2025-11-21T16:00:00.000Z","id":"4Abc","action":"accept","disposition":"none",'
+    look_ups = ('"lookups":[{"type":"PTR","name":"1.2.0.192.in-addr.arpa","status":"data","ttl":300,"data":'
+                '["mail.good.example"]},{"type":"A","name":"mail.good.example","status":"data","data":["192.0.2.1"]},'
+                '{"type":"TXT","name":"good.example","status":"data","secure":true,"data":["v=spf1 mx -all"]},'
+                '{"type":"MX","name":"good.example","status":"data","data":["10 mail.good.example","20 "]},'
+                '{"type":"TXT","name":"_dmarc.good.example","status":"data","data":["v=DMARC1; p=reject"]},'
+                '{"type":"TXT","name":"_dmarc.example","status":"nxdomain"},'
+                '{"type":"TXT","name":"mail.good.example","status":"tempfail","reason":"SERVFAIL"}]')
+    options = '"options":{"max_terms":10,"max_void":2,"max_names":10,"max_questions":64,"max_walks":12,"receiver":"h"},'
+    envelope = '"client":"192.0.2.1","helo":"mail.good.example","mail_from":"<a@good.example>","rcpts":2,'
+    verdicts = ('"iprev":{"result":"pass"},"spf":{"result":"pass"},"spf_helo":{"result":"temperror"},'
+                '"arc":{"result":"pass","instance":1},"sealers":[{"sealer":"s.example","results":"s.example; '
+                'dmarc=pass header.from=good.example"}],"dmarc":{"result":"pass","has_policy":true,"policy":"reject"},'
+                '"dkim":[{"result":"fail","domain":"good.example","identity":"@good.example","b":"AbCd",'
+                '"key_bits":2048,"reason":"not evaluated"}],"dkim_skipped":3,"author":{"domain":"good.example"},')
+    return [head + '"why":"skipped"}', head + envelope + verdicts + '"now":1763740800,' + options + look_ups + "}",
+            head + '"helo":"\\\\xFF\\\\x00","mail_from":"<>","now":1,"dmarc":{},"author":{"malformed":"no From field"},'
+            + options + '"lookups_full":true,"cut":true}',
+            head + '"relay":"203.0.113.25","hop":{"reason":"x"},"user":"u","auth":{"result":"pass"},"now":1}', '{"v":2}']
+
+
 def packets():
     def reply(name, kind, rows, rcode=0, flags="QR RD RA", auth=(), edns=True):
         q = dns.message.make_query(name, kind, use_edns=0 if edns else -1)
@@ -259,6 +282,7 @@ def messages():
         head % "" + "DKIM-Signature: b=A\r\n" * 150 + plain, head % "opt f2h60\n" + plain, head % "" + "From nobody Thu Jan 1\n" + plain.replace("\r\n", "\n"),
     ]
     several("message", cases)
+    several("record", records())
     several("json", cases[:2] + ["opt x\n" + c for c in cases[4:8]] + [b"\xff\xfe\x00 helo \xc3\n\nFrom: \xf0\x9f\n\n"])
 
 

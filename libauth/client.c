@@ -97,9 +97,10 @@ void am_message_helo(am_message *m, am_str name)
 void am_message_sender(am_message *m, am_str path)
 {
     am_evidence *e = &m->evidence;
-    bool address = am_path_parse(m->arena, am_str_copy(m->arena, path), &e->sender);
+    e->mail_from = am_str_copy(m->arena, path);
+    bool address = am_path_parse(m->arena, e->mail_from, &e->sender);
     if (!address)
-        e->sender = (am_mailbox){.local = am_str_copy(m->arena, path)};
+        e->sender = (am_mailbox){.local = e->mail_from};
     e->spf_from_helo = address && !e->sender.domain.p && !e->sender.local.p;
     start_sender(m);
 }
@@ -283,6 +284,8 @@ void am_client_finish_name(am_message *m)
 void am_client_finish(am_message *m)
 {
     am_client_finish_name(m);
+    if (m->recorded)
+        return;
     finish_helo(m);
     finish_login(m);
     if (m->eoh) {

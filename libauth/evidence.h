@@ -17,11 +17,13 @@
 #include "libauth/trust.h"
 
 typedef struct am_evidence {
-    am_ip ip; /* who is judged; family 0: no address known; SPF and iprev did not run */
+    int64_t now; /* the moment that it was judged for: seconds since the epoch */
+    am_ip ip;    /* who is judged; family 0: no address known; SPF and iprev did not run */
     am_str helo;
     am_hop
         hop; /* relayed: the MTA's client is a trusted relay, `relay`, and ip is the hop before */
     am_ip relay;
+    am_str mail_from;  /* as the client gave it; absent: it gave none */
     am_mailbox sender; /* MAIL FROM; null path: domain and local absent */
     am_str auth_user;  /* absent: not authenticated; a relay's own login does not count */
 

@@ -44,6 +44,7 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
         .max_fields = o->max_fields ? o->max_fields : MAX_FIELDS,
         .max_octets = o->max_header_octets ? o->max_header_octets : MAX_HEADER};
     m->evidence.trace = m->context.trace;
+    m->evidence.now = m->context.now;
     m->evidence.author = (am_author){.status = AM_AUTHOR_BAD, .reason = "no header"};
     if (!m->context.dns) {
         am_message_free(m);
@@ -230,8 +231,8 @@ const am_evidence *am_message_finish(am_message *m)
         finish_arc(m);
         finish_trust(m);
     }
-    if (am_arena_failed(m->arena) || m->evidence.arc.fault ||
-        (m->eoh && !(m->dkim && m->arc) && !m->evidence.limit))
+    bool header = m->eoh && !m->recorded && !m->evidence.limit;
+    if (am_arena_failed(m->arena) || m->evidence.arc.fault || (header && !(m->dkim && m->arc)))
         m->evidence.fault = "out of memory";
     return &m->evidence;
 }
@@ -244,6 +245,11 @@ const am_header *am_message_header(const am_message *m)
 am_arena *am_message_arena(am_message *m)
 {
     return m->arena;
+}
+
+const am_dns_session *am_message_dns(const am_message *m)
+{
+    return m->context.dns;
 }
 
 void am_message_free(am_message *m)

@@ -55,6 +55,11 @@ typedef struct am_login {
 void am_message_login(am_message *m, const am_login *login);
 void am_message_tls(am_message *m, const am_tls_query *tls);
 
+/* In place of a header and body: what was found out about them before (author, DKIM, ARC, limit),
+ * and of the client but for iprev and SPF (hop, HELO, login, TLS, Sender ID, trail).
+ * What `from` points to must outlive the message. Neither field, eoh nor body then. */
+void am_message_recorded(am_message *m, const am_evidence *from);
+
 /* The header, field by field: name and value as a milter has them, or raw octets with CRLF folds.
  */
 void am_message_field(am_message *m, am_str name, am_str value);
@@ -82,6 +87,7 @@ const am_evidence *am_message_finish(am_message *m);
 /* The message's fields, numbered as they came (for deleting forged ones). */
 const am_header *am_message_header(const am_message *m);
 am_arena *am_message_arena(am_message *m);
+const am_dns_session *am_message_dns(const am_message *m); /* its questions */
 
 void am_message_free(am_message *m); /* at any point; NULL is fine */
 
@@ -92,6 +98,9 @@ typedef struct am_results_options {
     /* Of the local rule that decided: policy.rule, policy.reason; or NULL. */
     const char *rule, *reason;
 } am_results_options;
+
+/* As much of a signature's b= as tells it from the others: what header.b shows. */
+am_str am_results_signature(const am_evidence *e, size_t i);
 
 /* The evidence as Authentication-Results; everything in the arena. */
 am_authres am_results(am_arena *a, const am_evidence *e, const am_results_options *o);

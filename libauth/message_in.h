@@ -31,6 +31,7 @@ struct am_message {
     unsigned keys, seals, authors; /* fields that have asked early: signatures, ARC's, From */
     bool eoh;
     bool sender_known, name_known; /* am_client_finish_sender, am_client_finish_name are done */
+    bool recorded;                 /* header and body were judged before */
 };
 
 /* The header is there: behind a relay of ours the client is another one, whose questions start now.

@@ -90,7 +90,7 @@ static void add_spf(builder *b)
 
 /* RFC 6008 4: at least eight characters, more where they would not be unique; as far as UNIQUE, so
  * that a heap of equal signatures costs nothing. */
-static am_str short_signature(const am_evidence *e, size_t i)
+am_str am_results_signature(const am_evidence *e, size_t i)
 {
     am_str b = e->dkim[i].signature;
     size_t n = 8;
@@ -119,7 +119,7 @@ static void add_signature(builder *b, size_t i)
     property(r, "header", "i", v->identity);
     property(r, "header", "s", v->selector);
     property(r, "header", "a", v->algorithm);
-    property(r, "header", "b", short_signature(b->e, i));
+    property(r, "header", "b", am_results_signature(b->e, i));
     vouched(b, r, v->secure);
 }
 

@@ -84,7 +84,7 @@ static unsigned long unwanted_steps(const am_policy_needs *n)
         steps &= ~(unsigned long)SMFIP_NR_CONN;
     if (n->early == AM_STAGE_MAIL)
         steps &= ~(unsigned long)SMFIP_NR_MAIL;
-    if (n->rcpt || n->early != AM_STAGE_END)
+    if (n->rcpt || n->early != AM_STAGE_END || am_worker_keeps_decisions())
         steps &= ~(unsigned long)SMFIP_NORCPT;
     return steps;
 }

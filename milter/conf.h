@@ -105,6 +105,10 @@ typedef struct am_conf {
         bool full_sender, dnssec, keep_relayed;
     } authres;
     struct {
+        const char *path;
+        bool journal;
+    } decision_log;
+    struct {
         bool helo, tls, trail, sender_id, trust_auth_parameter;
         const char *login_map_file;
         am_loginmap *login_map; /* loaded where there is a file; the configuration's own */
@@ -134,6 +138,9 @@ void am_conf_compare(const am_conf *was, const am_conf *is, am_conf_say *say, vo
 
 /* Are the files there that the configuration names (zone files)? False: `why`. Starts no thread. */
 bool am_conf_check(const am_conf *c, am_error *why);
+
+/* Where the journal listens, where decision-log.journal asks for it; else "". */
+const char *am_conf_journal(const am_conf *c);
 
 /* For libauth; what it points to lives as long as `c`. */
 void am_conf_options(const am_conf *c, am_options *out);

@@ -63,6 +63,11 @@ am_dns *am_conf_dns(const am_conf *c, am_error *why)
     return am_dns_network(&o, why);
 }
 
+const char *am_conf_journal(const am_conf *c)
+{
+    return c->decision_log.journal ? "/run/systemd/journal/socket" : "";
+}
+
 bool am_conf_check(const am_conf *c, am_error *why)
 {
     am_error e;

@@ -11,6 +11,7 @@
 
 #include "milter/session.h"
 #include "milter/log.h"
+#include "milter/record.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ struct am_session {
     const am_conf *conf;
     const am_options *options;
     am_dns *dns;
+    am_declog *declog; /* NULL: none is kept */
     am_terms terms;
     am_ip client;
     char *helo;          /* NULL: none yet */
@@ -32,6 +34,7 @@ struct am_session {
     am_ip counted;
     char *listener, *listener_port; /* NULL: not told */
     am_mailbox *rcpt;
+    unsigned recipients; /* accepted; rcpt holds them where rules ask for them */
     size_t rcpts, rcpts_max;
     uint64_t octets;
     size_t seen[AM_OURS]; /* fields of this message that bear our names */
@@ -45,11 +48,12 @@ static const char *our_name(const am_session *s, unsigned i)
                     : s->conf->policy.note_field;
 }
 
-am_session *am_session_new(const am_conf *c, const am_options *o, am_dns *dns)
+am_session *am_session_new(const am_conf *c, const am_options *o, am_dns *dns, am_declog *declog)
 {
     am_session *s = calloc(1, sizeof *s);
     if (s)
-        *s = (am_session){.conf = c, .options = o, .dns = dns, .needs = am_policy_ask(c)};
+        *s = (am_session){
+            .conf = c, .options = o, .dns = dns, .declog = declog, .needs = am_policy_ask(c)};
     return s;
 }
 
@@ -98,6 +102,7 @@ void am_session_reset(am_session *s)
     s->octets = 0;
     memset(s->seen, 0, sizeof s->seen);
     s->sent = false;
+    s->recipients = 0;
 }
 
 /* A message that knows what the connection knows; iprev and SPF start to ask. */
@@ -246,6 +251,7 @@ const am_decision *am_session_rcpt(am_session *s, const char *path)
     if (!am_path_parse(a, copy, &one))
         one = (am_mailbox){.local = copy}; /* no address: what names one does not mean it */
     const am_decision *d = refuse_early(s, AM_STAGE_RCPT, &one);
+    s->recipients += d == NULL;
     if (!d && s->needs.rcpt)
         (void)keep_rcpt(s, one);
     return d;
@@ -303,6 +309,37 @@ static const char *write_field(am_session *s, const am_evidence *e, const am_dec
     return am_str_format(a, "%s%.*s", s->terms.leading_space ? " " : "", AM_ARG(value)).p;
 }
 
+static uint64_t clock_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* The message's line of the decision log. `from`: when the end of the message came. */
+static void keep_record(
+    am_session *s, const char *id, const am_evidence *e, const am_facts *f, uint64_t from)
+{
+    char time[AM_RECORD_TIME];
+    size_t n = 0;
+    if (!s->declog)
+        return;
+    am_record r = {.time = am_str_of(am_record_time(time)),
+        .id = am_str_of(id),
+        .rcpts = s->recipients,
+        .took_us = clock_us() - from,
+        .evidence = e,
+        .decision = s->outcome.decision,
+        .options = *s->options,
+        .psl = s->options->dmarc.psl != NULL,
+        .facts = *f};
+    if (e)
+        r.lookup = am_dns_lookups(am_message_dns(s->message), &r.lookups, &r.full);
+    r.cut = e && !r.lookup;
+    char *line = am_record_write(&r, &n);
+    am_declog_put(s->declog, line, n);
+}
+
 /* The field that a delivery agent's filter looks for, or that a rule asked for. False: no memory.
  */
 static bool write_mark(am_session *s, am_outcome *o)
@@ -354,6 +391,7 @@ void am_session_progress(am_session *s, void (*tell)(void *arg), void *arg)
 
 am_outcome *am_session_finish(am_session *s, const char *id)
 {
+    uint64_t from = clock_us();
     am_outcome *o = &s->outcome;
     am_decision other;
     const am_evidence *e = NULL;
@@ -362,6 +400,7 @@ am_outcome *am_session_finish(am_session *s, const char *id)
     if (!s->skipped)
         e = judge(s, &f, o);
     am_log_message(id, e, &o->decision);
+    keep_record(s, id, e, &f, from);
     if (!o->decision.fault && am_policy_shadow(s->conf, e, &f, &o->decision, &other))
         am_log_shadow(id, &o->decision, &other);
     begin_strips(s, e, o);

@@ -2,6 +2,7 @@
 #ifndef AM_MILTER_SESSION_H
 #define AM_MILTER_SESSION_H
 
+#include "milter/declog.h"
 #include "milter/policy.h"
 #include "milter/strip.h"
 
@@ -27,8 +28,9 @@ typedef struct am_outcome {
     size_t strips;
 } am_outcome;
 
-/* Configuration, options and DNS must outlive the session. NULL: out of memory. */
-am_session *am_session_new(const am_conf *c, const am_options *o, am_dns *dns);
+/* Configuration, options, DNS and decision log (NULL: none) must outlive the session. NULL: out of
+ * memory. */
+am_session *am_session_new(const am_conf *c, const am_options *o, am_dns *dns, am_declog *declog);
 void am_session_free(am_session *s); /* at any point; NULL is fine */
 
 void am_session_agree(am_session *s, const am_terms *t);
@@ -65,7 +67,7 @@ bool am_session_body(am_session *s, const void *p, size_t n);
 /* While am_session_finish waits, `tell` is called every two seconds, in the same thread. */
 void am_session_progress(am_session *s, void (*tell)(void *arg), void *arg);
 
-/* The message is complete; may wait for the DNS. Writes the message's log line. Valid until
+/* The message is complete; may wait for the DNS. Writes the message's log lines. Valid until
  * am_session_reset. `id` is the MTA's queue id, or NULL. */
 am_outcome *am_session_finish(am_session *s, const char *id);
 

@@ -77,14 +77,19 @@ static bool trusted_files(const am_conf *c, am_error *why)
     for (unsigned i = 0; i < c->dns.zones.n; i++)
         good = good && am_access_file(c->dns.zones.item[i], why);
     return good && (!c->socket.path || am_access_directory(c->socket.path, why)) &&
-           (!*c->pid_file || am_access_directory(c->pid_file, why));
+           (!*c->pid_file || am_access_directory(c->pid_file, why)) &&
+           (!*c->decision_log.path || am_access_directory(c->decision_log.path, why));
 }
 
 /* Reads and checks everything that can be checked without changing anything. NULL: `why`. */
 static am_conf *load(const char *file, am_identity *identity, am_error *why)
 {
+    am_error e;
     am_conf *c = am_access_file(file, why) ? am_conf_load(file, why) : NULL;
-    if (c && trusted_files(c, why) && am_identity_find(c, identity, why) && am_conf_check(c, why))
+    if (c && !am_declog_check(c->decision_log.path, &e))
+        am_error_set(why, "%s: decision-log.path: %s", file, e.text);
+    else if (c && trusted_files(c, why) && am_identity_find(c, identity, why) &&
+             am_conf_check(c, why))
         return c;
     am_conf_free(c);
     return NULL;

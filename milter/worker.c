@@ -34,12 +34,14 @@ enum {
     GRACE_MS = 500, /* for a connection that was accepted just before the order */
     TICK_MS = 50,
     OTHER_FILES = 300, /* descriptors that are no session's: resolvers, the log, ... */
+    DECLOG_MS = 3000,  /* for the last lines of the decision log */
 };
 
 static struct {
     const am_conf *conf;
     am_options options;
     am_dns *dns;
+    am_declog *declog; /* NULL: none is kept */
     atomic_uint sessions;
     am_clients *clients; /* NULL: not counted */
 } worker;
@@ -49,7 +51,7 @@ am_session *am_worker_enter(void)
     unsigned n = atomic_fetch_add(&worker.sessions, 1);
     am_session *s = NULL;
     if (n < worker.conf->limits.sessions)
-        s = am_session_new(worker.conf, &worker.options, worker.dns);
+        s = am_session_new(worker.conf, &worker.options, worker.dns, worker.declog);
     if (!s)
         atomic_fetch_sub(&worker.sessions, 1);
     return s;
@@ -84,11 +86,27 @@ void am_worker_leave(am_session *s)
     atomic_fetch_sub(&worker.sessions, 1);
 }
 
+bool am_worker_keeps_decisions(void)
+{
+    return worker.declog != NULL;
+}
+
 static void nap(unsigned ms)
 {
     struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     while (nanosleep(&t, &t) != 0 && errno == EINTR)
         ;
+}
+
+/* What cannot be opened now was good when the configuration was checked: mail goes on without. */
+static void open_declog(const am_conf *c)
+{
+    am_error why;
+    if (!*c->decision_log.path && !c->decision_log.journal)
+        return;
+    worker.declog = am_declog_open(c->decision_log.path, am_conf_journal(c), &why);
+    if (!worker.declog)
+        am_log(LOG_ERR, "decision log: none is kept: %s", why.text);
 }
 
 static int refuse(int status, const char *what, const am_error *why)
@@ -119,6 +137,7 @@ static int prepare(const am_worker_start *w)
     am_error why;
     worker.conf = w->conf;
     am_conf_options(w->conf, &worker.options);
+    open_declog(w->conf);
     if (w->conf->limits.client_sessions && !(worker.clients = am_clients_new())) {
         am_log(LOG_ERR, "out of memory");
         return EX_OSERR;
@@ -139,6 +158,8 @@ static int close_up(const am_worker_start *w)
         return refuse(EX_CONFIG, "sandbox: ", &why);
     if (!worker.dns && !(worker.dns = am_conf_dns(w->conf, &why)))
         return refuse(EX_CONFIG, "DNS: ", &why);
+    if (worker.declog)
+        (void)am_declog_start(worker.declog);
     return EX_OK;
 }
 
@@ -263,6 +284,7 @@ int am_worker_run(const am_worker_start *w)
     drain(w, orphan);
     /* smfi_stop() would wait 5 s for the lock that libmilter holds while it polls; no session is
      * open, so the process can just end. */
+    am_declog_close(worker.declog, DECLOG_MS);
     am_dns_free(worker.dns);
     am_clients_free(worker.clients);
     return EX_OK;

@@ -25,6 +25,8 @@ int am_worker_run(const am_worker_start *w);
 am_session *am_worker_enter(void);
 void am_worker_leave(am_session *s);
 
+bool am_worker_keeps_decisions(void); /* there is a decision log */
+
 /* Is limits.sessions-per-client in force? */
 bool am_worker_counts_clients(void);
 

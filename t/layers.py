@@ -23,7 +23,7 @@ FOREIGN = {
     r"idn2\.h": ["libauth/base/domain.c"],
     r"libpsl\.h": ["libauth/dmarc/psl.c"],
     r"confuse\.h": ["milter/"],
-    r"jansson\.h": ["tools/"],
+    r"jansson\.h": ["tools/", "milter/record_write.c", "milter/record_read.c"],
     r"syslog\.h": ["milter/"],
 }
 

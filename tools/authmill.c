@@ -19,6 +19,8 @@
 static const am_tool *const tools[] = {
     &am_tool_check,
     &am_tool_config,
+    &am_tool_explain,
+    &am_tool_replay,
     &am_tool_try,
     NULL,
 };

@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "tools/eml.h"
+#include "tools/judge.h"
 #include "tools/json.h"
 #include "tools/text.h"
 #include "tools/tools.h"
@@ -23,15 +24,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_LIST = 32, HELP_SHOWN = -1 };
+enum { HELP_SHOWN = -1 };
 
 typedef enum format { FORMAT_HEADER, FORMAT_TEXT, FORMAT_JSON } format;
 
 typedef struct request {
     const char *helo, *mail_from, *login, *message;
     const char *receiver, *authserv_id, *org_domain, *psl, *config; /* NULL: not given */
-    const char *nameserver[MAX_LIST], *zone[MAX_LIST], *rcpt[MAX_LIST];
-    size_t nameservers, zones, rcpts;
+    am_judge_list nameservers, zones, rcpts;
     bool spf_only, explain;
     format format;
     am_ip address;
@@ -47,14 +47,6 @@ static bool seconds(const char *text, unsigned *ms)
     if (errno || end == text || *end || !isfinite(v) || v < 0.001 || v > 3600)
         return false;
     *ms = (unsigned)(v * 1000);
-    return true;
-}
-
-static bool append(const char **list, size_t *n, const char *value)
-{
-    if (*n == MAX_LIST)
-        return false;
-    list[(*n)++] = value;
     return true;
 }
 
@@ -78,7 +70,7 @@ static bool take_mail_from(request *r, const char *v)
 
 static bool take_rcpt(request *r, const char *v)
 {
-    return append(r->rcpt, &r->rcpts, v);
+    return am_judge_append(&r->rcpts, v);
 }
 
 static bool take_auth(request *r, const char *v)
@@ -101,12 +93,12 @@ static bool take_authserv_id(request *r, const char *v)
 
 static bool take_nameserver(request *r, const char *v)
 {
-    return append(r->nameserver, &r->nameservers, v);
+    return am_judge_append(&r->nameservers, v);
 }
 
 static bool take_zone(request *r, const char *v)
 {
-    return append(r->zone, &r->zones, v);
+    return am_judge_append(&r->zones, v);
 }
 
 static bool take_dns_timeout(request *r, const char *v)
@@ -220,7 +212,7 @@ static int parse(request *r, int argc, char **argv)
         return am_tool_fail(&am_tool_check, EX_USAGE, "one message at a time");
     if (r->spf_only && optind < argc)
         return am_tool_fail(&am_tool_check, EX_USAGE, "--spf-only reads no message");
-    if (r->zones && r->nameservers)
+    if (r->zones.n && r->nameservers.n)
         return am_tool_fail(
             &am_tool_check, EX_USAGE, "--zone asks nobody: no --nameserver with it");
     if (r->spf_only && !r->address.family)
@@ -243,25 +235,6 @@ typedef struct outcome {
     const char *action, *disposition;
 } outcome;
 
-/* The DNS backend that the options ask for; EX_OK, or what is wrong is said. */
-static int make_dns(const request *r, setting *s)
-{
-    am_error why;
-    int wrong;
-    for (size_t i = 0; i < r->zones; i++)
-        if (access(r->zone[i], R_OK) != 0)
-            return am_tool_fail(&am_tool_check, EX_NOINPUT, "%s: %s", r->zone[i], strerror(errno));
-    if (r->zones) {
-        s->dns = am_dns_zonefiles(r->zone, r->zones, &why);
-        wrong = EX_DATAERR;
-    } else {
-        am_dns_options o = {.nameserver = r->nameserver, .nameservers = r->nameservers};
-        s->dns = am_dns_network(&o, &why);
-        wrong = r->nameservers ? EX_USAGE : EX_OSERR;
-    }
-    return s->dns ? EX_OK : am_tool_fail(&am_tool_check, wrong, "%s", why.text);
-}
-
 static void feed_envelope(am_message *m, const request *r)
 {
     if (r->address.family)
@@ -272,15 +245,6 @@ static void feed_envelope(am_message *m, const request *r)
     am_login login = {.user = am_str_of(r->login)};
     if (login.user.n)
         am_message_login(m, &login);
-}
-
-static void feed_message(am_message *m, const am_eml *eml)
-{
-    for (size_t i = 0; i < eml->header.n; i++)
-        am_message_field_raw(m, eml->header.field[i].raw);
-    am_message_eoh(m);
-    if (am_message_wants_body(m))
-        am_message_body(m, eml->body.p, eml->body.n);
 }
 
 /* The Organizational Domain's way: --org-domain, else the configuration's, else the tree walk. */
@@ -329,8 +293,8 @@ static int make_setting(const request *r, setting *s)
         s->options.dns.wait_ms = r->wait_ms;
     s->options.explain = r->explain;
     s->options.now = r->now;
-    if (!s->judged || r->zones || r->nameservers)
-        return make_dns(r, s);
+    if (!s->judged || r->zones.n || r->nameservers.n)
+        return am_judge_dns(&am_tool_check, &r->zones, &r->nameservers, &s->dns);
     s->dns = am_conf_dns(s->conf, &why);
     return s->dns ? EX_OK : am_tool_fail(&am_tool_check, EX_CONFIG, "%s", why.text);
 }
@@ -346,15 +310,15 @@ static void free_setting(setting *s)
 static am_facts facts_of(am_message *m, const request *r, const am_eml *eml)
 {
     am_arena *a = am_message_arena(m);
-    am_mailbox *rcpt = am_arena_array(a, r->rcpts + 1, sizeof *rcpt);
+    am_mailbox *rcpt = am_arena_array(a, r->rcpts.n + 1, sizeof *rcpt);
     am_facts f = {.stage = AM_STAGE_END,
         .can_quarantine = true,
         .rcpt = rcpt,
-        .rcpts = rcpt ? r->rcpts : 0,
+        .rcpts = rcpt ? r->rcpts.n : 0,
         .now = r->now ? r->now : time(NULL)};
     for (size_t i = 0; i < f.rcpts; i++)
-        if (!am_path_parse(a, am_str_of(r->rcpt[i]), &rcpt[i]))
-            rcpt[i] = (am_mailbox){.local = am_str_of(r->rcpt[i])};
+        if (!am_path_parse(a, am_str_of(r->rcpts.item[i]), &rcpt[i]))
+            rcpt[i] = (am_mailbox){.local = am_str_of(r->rcpts.item[i])};
     for (size_t i = 0; eml && i < eml->header.n; i++)
         f.octets += eml->header.field[i].raw.n + 2;
     f.octets += eml ? eml->body.n : 0;
@@ -369,10 +333,7 @@ static outcome decide(
     if (!s->judged)
         return (outcome){"accept", am_dmarc_policy_word(e->dmarc.requested)};
     am_decision d = am_policy_decide(s->conf, e, f);
-    if (d.rule && !d.monitored) {
-        ro->rule = d.rule->title;
-        ro->reason = *d.rule->reason ? d.rule->reason : NULL;
-    }
+    am_judge_tell_rule(ro, &d);
     return (outcome){am_action_word(d.action), d.disposition};
 }
 
@@ -381,18 +342,6 @@ static void print_header(am_str value)
     fputs("Authentication-Results: ", stdout);
     fwrite(value.p, 1, value.n, stdout);
     fputc('\n', stdout);
-}
-
-/* The field's value on one line, for JSON. */
-static am_str one_line(am_arena *a, am_str folded)
-{
-    am_buf b = {.arena = a};
-    for (size_t i = 0; i < folded.n; i++)
-        if (folded.p[i] == '\n')
-            am_buf_char(&b, ' ');
-        else if (folded.p[i] != '\t' || i == 0 || folded.p[i - 1] != '\n')
-            am_buf_char(&b, folded.p[i]);
-    return am_buf_get(&b);
 }
 
 static int print(am_arena *a, const request *r, const am_evidence *e, const am_results_options *ro,
@@ -406,9 +355,9 @@ static int print(am_arena *a, const request *r, const am_evidence *e, const am_r
         print_header(value);
     } else if (r->format == FORMAT_TEXT) {
         am_text_outcome t = {o->action, o->disposition};
-        am_text_evidence(stdout, e, &t, r->explain, isatty(STDOUT_FILENO) && !getenv("NO_COLOR"));
+        am_text_evidence(stdout, e, &t, r->explain, am_judge_colour());
     } else {
-        am_json_outcome j = {o->action, o->disposition, one_line(a, value)};
+        am_json_outcome j = {o->action, o->disposition, am_judge_field(a, e, ro)};
         json_t *json = am_json_evidence(e, &j, r->explain);
         int rc = json ? json_dumpf(json, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII) : -1;
         fputc('\n', stdout);
@@ -426,11 +375,9 @@ static int judge(const request *r, const setting *s, const am_eml *eml)
         return am_tool_fail(&am_tool_check, EX_SOFTWARE, "out of memory");
     feed_envelope(m, r);
     if (eml)
-        feed_message(m, eml);
+        am_judge_feed(m, eml);
     const am_evidence *e = am_message_finish(m);
-    am_results_options ro = {.authserv_id = s->authserv_id,
-        .full_sender = s->conf->authres.full_sender,
-        .dnssec = s->conf->authres.dnssec};
+    am_results_options ro = am_judge_results(s->conf, s->authserv_id);
     am_facts f = facts_of(m, r, eml);
     outcome o = decide(s, e, &f, &ro);
     int status = print(am_message_arena(m), r, e, &ro, &o);

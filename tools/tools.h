@@ -13,7 +13,7 @@ typedef struct am_tool {
     int (*run)(int argc, char **argv);
 } am_tool;
 
-extern const am_tool am_tool_check, am_tool_config, am_tool_try;
+extern const am_tool am_tool_check, am_tool_config, am_tool_explain, am_tool_replay, am_tool_try;
 
 /* Writes "authmill WORD: TEXT" and, where `tool` is given, where help is to be
  * had, as one line on standard error; control octets become '?'. Returns status. */

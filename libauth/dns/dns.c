@@ -9,6 +9,7 @@
  */
 #include "libauth/dns/dns.h"
 #include "libauth/dns/engine.h"
+#include "libauth/dns/recorded.h"
 #include "libauth/dns/zonefile.h"
 
 #include <stdlib.h>
@@ -25,7 +26,8 @@ enum {
 struct am_dns {
     am_seed seed;
     am_cache *cache;
-    am_zone *zone; /* or, over the network: */
+    am_zone *zone;         /* or: */
+    am_recorded *recorded; /* or, over the network: */
     am_flights *flights;
     am_engine *engine;
     atomic_ullong questions, cached, joined, failed;
@@ -64,6 +66,7 @@ struct am_dns_session {
     unsigned waited;                  /* distinct questions */
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
+    bool full;                        /* waits_left was asked for when there were none */
     unsigned follows_left;
     bool has_bell;
     am_bell bell;   /* for all of the session's questions in flight */
@@ -118,6 +121,19 @@ am_dns *am_dns_zonefiles(const char *const *file, size_t n, am_error *why)
     return NULL;
 }
 
+am_dns *am_dns_recorded(const am_dns_lookup *list, size_t n, const char *missing, am_error *why)
+{
+    am_dns *d = new_dns(CACHE_BYTES, why);
+    if (!d)
+        return NULL;
+    d->recorded = am_recorded_new(&d->seed, list, n, missing);
+    if (d->recorded)
+        return d;
+    am_error_set(why, "out of memory");
+    am_dns_free(d);
+    return NULL;
+}
+
 void am_dns_free(am_dns *d)
 {
     if (!d)
@@ -125,6 +141,7 @@ void am_dns_free(am_dns *d)
     am_engine_free(d->engine);
     am_flights_free(d->flights);
     am_zone_free(d->zone);
+    am_recorded_free(d->recorded);
     am_cache_free(d->cache);
     free(d);
 }
@@ -256,6 +273,8 @@ static question *ask(am_dns_session *s, const am_qkey *k)
     atomic_fetch_add_explicit(&s->dns->questions, 1, memory_order_relaxed);
     if (s->dns->zone)
         ask_zone(s, q);
+    else if (s->dns->recorded)
+        settle(s, q, am_recorded_answer(s->dns->recorded, k));
     else
         ask_network(s, q);
     return q;
@@ -380,8 +399,10 @@ static am_answer *answer_to(am_dns_session *s, am_str name, am_dns_type type)
         return &s->own[NO_NAME];
     question *q = find(s, &k);
     if (!q || !q->counted) {
-        if (s->waits_left <= s->kept)
+        if (s->waits_left <= s->kept) {
+            s->full = true;
             return &s->own[NO_MORE];
+        }
         q = q ? q : ask(s, &k);
         if (!q)
             return &s->own[NO_MEMORY];
@@ -414,6 +435,21 @@ const am_dns_answer *am_dns_peek(am_dns_session *s, am_str name, am_dns_type typ
     am_dns_poll(s);
     question *q = find(s, &k);
     return q && q->answer ? &q->answer->pub : NULL;
+}
+
+const am_dns_lookup *am_dns_lookups(const am_dns_session *s, size_t *n, bool *full)
+{
+    size_t waited = 0;
+    for (const question *q = s->first; q; q = q->next)
+        waited += q->counted && q->answer;
+    am_dns_lookup *list = am_arena_array(s->arena, waited + 1, sizeof *list);
+    *n = 0;
+    *full = s->full;
+    for (const question *q = s->first; q && list; q = q->next)
+        if (q->counted && q->answer)
+            list[(*n)++] =
+                (am_dns_lookup){am_str_n(q->key.name, q->key.n), q->key.type, &q->answer->pub};
+    return list;
 }
 
 unsigned am_dns_waited(const am_dns_session *s)

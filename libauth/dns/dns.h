@@ -60,6 +60,17 @@ am_dns *am_dns_network(const am_dns_options *o, am_error *why);
 /* From RFC 1035 master files alone; names not in them do not exist. */
 am_dns *am_dns_zonefiles(const char *const *file, size_t n, am_error *why);
 
+/* One question that somebody waited for, and what was said. */
+typedef struct am_dns_lookup {
+    am_str name; /* lower case, no final dot */
+    am_dns_type type;
+    const am_dns_answer *answer;
+} am_dns_lookup;
+
+/* From a list of earlier answers alone, which is copied; everything else is TEMPFAIL with the
+ * reason `missing`. NULL: `why`. */
+am_dns *am_dns_recorded(const am_dns_lookup *list, size_t n, const char *missing, am_error *why);
+
 void am_dns_free(am_dns *d); /* NULL is fine; no session may be open */
 
 typedef struct am_dns_stats {
@@ -117,6 +128,11 @@ const am_dns_answer *am_dns_wait(
 
 /* The answer of a question asked before, if it is there already, or NULL. Not traced. */
 const am_dns_answer *am_dns_peek(am_dns_session *s, am_str name, am_dns_type type);
+
+/* Everything that was waited for so far, in the order of asking; in the arena, the answers
+ * valid until am_dns_end. NULL: out of memory. *full: am_dns_limits.questions was met, and
+ * questions that do not stand here were answered with "too many look-ups". */
+const am_dns_lookup *am_dns_lookups(const am_dns_session *s, size_t *n, bool *full);
 
 /* How many distinct questions were waited for so far; does not depend on early asking. */
 unsigned am_dns_waited(const am_dns_session *s);

@@ -1,0 +1,249 @@
+#!/usr/bin/python3
+"""The decision log of a running authmilld: a line a message, opened again on reload; and where it cannot be
+written, mail goes on."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from fixture import CONF, ZONES, sample, zone  # noqa: E402
+from milterclient import Client, Daemon, session  # noqa: E402
+import tap  # noqa: E402
+from tap import build, is_, like, ok  # noqa: E402
+
+AUTHMILLD = build("authmilld")
+FILES = {"zone": zone('hostile.example. TXT "v=spf1 exp=e.hostile.example -all"\n'
+                      'e.hostile.example. TXT "\\"},{\\"id\\":\\"forged\\" \\\\u0000"\n')}
+HOW = dict(ip="192.0.2.1", helo="mail.garden.example", mail_from="news@garden.example")
+
+
+def conf(path="{dir}/decisions", more=""):
+    return CONF % (ZONES + 'decision-log { path = "%s" }\n' % path + more)
+
+
+def daemon(*a, **more):
+    return Daemon(conf(*a, **more), FILES, program=AUTHMILLD)
+
+
+def lines(path, want=None):
+    """The records of a file; with `want`, as soon as there are so many."""
+    end = time.monotonic() + 10
+    while True:
+        try:
+            with open(path, "rb") as f:
+                got = f.read().splitlines()
+        except OSError:
+            got = []
+        if want is None or len(got) >= want or time.monotonic() > end:
+            return [json.loads(line) for line in got]
+        time.sleep(0.02)
+
+
+def code(d, **how):
+    return session(d.socket, sample("newsletter"), **(how or HOW))[1][0]
+
+
+def said():
+    with daemon() as d:
+        path = d.dir + "/decisions"
+        with Client(d.socket) as c:
+            c.negotiate()
+            c.connect("192.0.2.1")
+            c.helo("mail.garden.example")
+            c.message(sample("newsletter"), "news@garden.example", rcpts=("a@here.example", "b@here.example"))
+            c.message(sample("spoof"), "x@bank.example", rcpts=("c@here.example",), auth_authen="alice")
+            c.envelope("given@up.example")
+            c.abort()
+            c.quit()
+        first, second = lines(path, 2)
+        is_((first["id"], first["action"], first["client"], first["helo"], first["mail_from"], first["rcpts"]),
+            ("QUEUEID", "accept", "192.0.2.1", "mail.garden.example", "<news@garden.example>", 2), "the envelope")
+        is_((first["spf"]["result"], first["dkim"][0]["result"], first["dmarc"]["result"], first["iprev"]["result"]),
+            ("pass", "pass", "pass", "pass"), "the results")
+        look_ups = {x["type"] + " " + x["name"]: x for x in first["lookups"]}
+        ok("TXT _dmarc.garden.example" in look_ups and "TXT s1._domainkey.garden.example" in look_ups, "the look-ups")
+        like(look_ups["TXT garden.example"]["data"][0], "^v=spf1 ", "with their answers")
+        like(first["time"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", "the time")
+        ok(0 < first["took_us"] < 10000000, "and how long it took")
+        is_((second["user"], second["why"], second["rcpts"]), ("alice", "authenticated client", 1), "the next message")
+        text = json.dumps([first, second])
+        subject = next(v for v in sample("newsletter").splitlines() if v.startswith(b"Subject:"))
+        for secret in ("here.example>", subject.decode(), "c@here"):
+            ok(secret not in text, "not kept: " + secret)
+        is_(stat.S_IMODE(os.stat(path).st_mode), 0o640, "mode of the file")
+        if os.geteuid() == 0:
+            is_(os.stat(path).st_uid, 0, "it was opened before privileges were dropped")
+
+
+def hostile():
+    """Whatever strangers say, each message is one line, and says what they said."""
+    every = bytes(range(1, 256))
+    with daemon() as d:
+        with Client(d.socket) as c:
+            c.negotiate()
+            c.connect("198.51.100.1")
+            c.helo(every)
+            c.macros("M", auth_authen=every)
+            c.step("M", b"<" + every + b'"},{"id":"forged"}\n@hostile.example>\0')
+            c.rcpt("postmaster")
+            c.data()
+            c.header("From", b" \xff\x1b{\"id\":\"forged\"}@bank.example")
+            c.header("DKIM-Signature", b" v=1; a=\"},{\n\x01; d=\xff\\u0000; s=\\; b=\x7f; i=x@y")
+            c.macros("N", i=every)
+            c.eoh()
+            c.macros("E", i=every)
+            c.eom()
+            c.message(sample("newsletter"), "x@hostile.example")
+            c.quit()
+        path = d.dir + "/decisions"
+        first, second = lines(path, 2)
+        with open(path, "rb") as f:
+            raw = f.read()
+        ok(all(0x20 <= o < 0x7f or o == 0x0a for o in raw), "printable ASCII alone")
+        is_(raw.count(b"\n"), 2, "a line each")
+        spelt = "".join(chr(o) if 0x20 <= o < 0x7f and o != 0x5c else "\\x%02X" % o for o in every)
+        is_((first["id"], first["helo"], first["user"]), (spelt, spelt, spelt), "octets that are not plain are \\xHH")
+        ok("explanation" in second["spf"] and "forged" in second["spf"]["explanation"], "an explanation is a value")
+
+
+def kept_over_reload():
+    with daemon() as d:
+        path = d.dir + "/decisions"
+        with Client(d.socket) as old:
+            old.negotiate()
+            old.connect("192.0.2.1")
+            old.message(sample("newsletter"), "first@garden.example")
+            lines(path, 1)
+            os.rename(path, path + ".1")
+            d.process.send_signal(signal.SIGHUP)
+            ok(d.logged("reloaded"), "reload")
+            code(d)
+            is_([r["mail_from"] for r in lines(path, 1)], ["<news@garden.example>"], "the file is opened again")
+            old.message(sample("newsletter"), "last@garden.example")
+            is_([r["mail_from"] for r in lines(path + ".1", 2)], ["<first@garden.example>", "<last@garden.example>"],
+                "an open session ends in the old one")
+            old.quit()
+        d.write(conf(d.dir + "/other"))
+        d.log.clear()
+        d.process.send_signal(signal.SIGHUP)
+        d.logged("reloaded")
+        code(d)
+        is_((len(lines(d.dir + "/other", 1)), len(lines(path))), (1, 1), "another name")
+        d.write(conf("/nowhere/decisions"))
+        d.process.send_signal(signal.SIGHUP)
+        like(d.logged("nothing is changed") or "", r"decision-log\.path: /nowhere/decisions: No such file",
+             "a name that cannot be: nothing is changed")
+        code(d)
+        is_(len(lines(d.dir + "/other", 2)), 2, "and all goes on")
+        d.write(conf(""))
+        d.log.clear()
+        d.process.send_signal(signal.SIGHUP)
+        d.logged("reloaded")
+        is_(code(d) in "ac", True, "none is wanted any more")
+        time.sleep(0.2)
+        is_(len(lines(d.dir + "/other")), 2, "none is kept")
+
+
+def checked():
+    with daemon() as d:
+        os.symlink(d.dir + "/zone", d.dir + "/link")
+        with open(d.dir + "/one", "w"):
+            os.link(d.dir + "/one", d.dir + "/two")
+        for name, want in (("relative", "wanted: a path that starts with /"), (d.dir + "/link", "a symbolic link"),
+                           (d.dir + "/two", "a file with several names"), (d.dir, "a directory")):
+            with open(d.dir + "/c", "w") as f:
+                f.write('decision-log { path = "%s" }\ndns { zones = {"%s/zone"} }\n' % (name, d.dir))
+            p = subprocess.run([AUTHMILLD, "-t", "-c", d.dir + "/c"], capture_output=True, timeout=30, check=False)
+            is_((p.returncode, want in p.stderr.decode(), p.stderr.count(b"\n")), (78, True, 1), want)
+
+
+def worker_comes_back():
+    """What was good at the start and is no more: mail goes on without."""
+    with daemon() as d:
+        path = d.dir + "/decisions"
+        code(d)
+        lines(path, 1)
+        os.rename(path, path + ".1")
+        with open(d.dir + "/victim", "w"):
+            os.symlink(d.dir + "/victim", path)
+        os.kill(d.workers()[0], signal.SIGKILL)
+        like(d.logged("none is kept") or "", "decisions: ", "the next worker says what is wrong")
+        ok(code(d) in "ac", "and judges mail")
+        is_(os.stat(d.dir + "/victim").st_size, 0, "nothing is written through a link")
+
+
+def disk_is_full():
+    if not os.path.exists("/dev/full"):
+        tap.skip("a full disk", "no /dev/full")
+        return
+    with daemon("/dev/full") as d:
+        ok(all(code(d) in "ac" for _ in range(20)), "a full disk: mail goes on")
+        ok(d.logged("No space left on device"), "it is logged")
+        time.sleep(0.3)
+        is_(sum("No space left" in line for line in list(d.log)), 1, "once a minute")
+        d.process.terminate()
+        d.process.wait(20)
+        ok(d.logged("19 lines lost"), "those that were not told are told at the end")
+
+
+def nobody_reads():
+    d = daemon("{dir}/fifo")
+    os.mkfifo(d.dir + "/fifo")
+    reader = os.open(d.dir + "/fifo", os.O_RDONLY | os.O_NONBLOCK)
+    with d:
+        slowest = 0
+        for _ in range(60):
+            start = time.monotonic()
+            ok_ = code(d) in "ac"
+            slowest = max(slowest, time.monotonic() - start)
+            if not ok_:
+                break
+        ok(ok_, "a pipe that nobody reads: mail goes on")
+        ok(slowest < 2, "and does not wait (%.2f s at most)" % slowest)
+        ok(d.logged("decision log"), "it is logged")
+        start = time.monotonic()
+        d.process.terminate()
+        is_((d.process.wait(30), time.monotonic() - start < 10), (0, True), "nor does the end")
+    os.close(reader)
+
+
+def at_the_end():
+    with daemon() as d:
+        for _ in range(30):
+            code(d)
+        d.process.terminate()
+        d.process.wait(20)
+        is_(len(lines(d.dir + "/decisions")), 30, "SIGTERM: no line is lost")
+
+
+def to_standard_output():
+    with daemon("/dev/stdout") as d:
+        code(d)
+        like(d.logged('{"v":1,') or "", '"id":"QUEUEID"', "/dev/stdout, for containers")
+
+
+def not_wanted():
+    no_rcpt = 0x08
+    with Daemon(CONF % ZONES, FILES, program=AUTHMILLD) as d:
+        with Client(d.socket) as c:
+            c.negotiate()
+            ok(c.steps & no_rcpt, "without a decision log the MTA need not tell of recipients")
+            c.quit()
+        ok(code(d) in "ac" and not os.path.exists(d.dir + "/decisions"), "and nothing is kept")
+
+
+def skipped():
+    with daemon(more="skip = {local}\n") as d:
+        code(d, ip="127.0.0.1")
+        record = lines(d.dir + "/decisions", 1)[0]
+        is_((record["action"], record["why"], "client" in record, "lookups" in record),
+            ("accept", "skipped", False, False), "a message that was not judged")
+
+
+tap.run(said, hostile, kept_over_reload, checked, worker_comes_back, disk_is_full, nobody_reads, at_the_end,
+        to_standard_output, not_wanted, skipped)

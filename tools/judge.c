@@ -1,0 +1,97 @@
+/*
+ * judge: what the words that judge messages share.
+ *
+ * For: check, explain, replay. Waits: for files. Memory: the caller's arena; configurations are
+ * freed by am_judge_free. Callers: tools.
+ */
+#include "tools/judge.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char own_file[] = SYSCONFDIR "/authmill/authmill.conf";
+
+int am_judge_load(const am_tool *tool, const char *file, am_judge *out)
+{
+    am_error why;
+    out->file = file ? file : access(own_file, R_OK) == 0 ? own_file : NULL;
+    out->conf = out->file ? am_conf_load(out->file, &why) : am_conf_defaults(&why);
+    return out->conf ? EX_OK : am_tool_fail(tool, EX_CONFIG, "%s", why.text);
+}
+
+void am_judge_free(am_judge *j)
+{
+    am_conf_free(j->conf);
+    j->conf = NULL;
+}
+
+void am_judge_feed(am_message *m, const am_eml *eml)
+{
+    for (size_t i = 0; i < eml->header.n; i++)
+        am_message_field_raw(m, eml->header.field[i].raw);
+    am_message_eoh(m);
+    if (am_message_wants_body(m))
+        am_message_body(m, eml->body.p, eml->body.n);
+}
+
+am_results_options am_judge_results(const am_conf *c, const char *authserv_id)
+{
+    return (am_results_options){.authserv_id = authserv_id,
+        .full_sender = c->authres.full_sender,
+        .dnssec = c->authres.dnssec};
+}
+
+void am_judge_tell_rule(am_results_options *o, const am_decision *d)
+{
+    if (!d->rule || d->monitored)
+        return;
+    o->rule = d->rule->title;
+    o->reason = *d->rule->reason ? d->rule->reason : NULL;
+}
+
+am_str am_judge_field(am_arena *a, const am_evidence *e, const am_results_options *o)
+{
+    am_buf b = {.arena = a};
+    am_authres results = am_results(a, e, o);
+    am_str folded = am_authres_write(a, &results, "\n", sizeof "Authentication-Results: " - 1);
+    for (size_t i = 0; i < folded.n; i++)
+        if (folded.p[i] == '\n')
+            am_buf_char(&b, ' ');
+        else if (folded.p[i] != '\t' || i == 0 || folded.p[i - 1] != '\n')
+            am_buf_char(&b, folded.p[i]);
+    return am_buf_get(&b);
+}
+
+bool am_judge_append(am_judge_list *l, const char *value)
+{
+    if (l->n == AM_JUDGE_LIST)
+        return false;
+    l->item[l->n++] = value;
+    return true;
+}
+
+int am_judge_dns(
+    const am_tool *tool, const am_judge_list *zones, const am_judge_list *nameservers, am_dns **out)
+{
+    am_error why;
+    int wrong;
+    for (size_t i = 0; i < zones->n; i++)
+        if (access(zones->item[i], R_OK) != 0)
+            return am_tool_fail(tool, EX_NOINPUT, "%s: %s", zones->item[i], strerror(errno));
+    if (zones->n) {
+        *out = am_dns_zonefiles(zones->item, zones->n, &why);
+        wrong = EX_DATAERR;
+    } else {
+        am_dns_options o = {.nameserver = nameservers->item, .nameservers = nameservers->n};
+        *out = am_dns_network(&o, &why);
+        wrong = nameservers->n ? EX_USAGE : EX_OSERR;
+    }
+    return *out ? EX_OK : am_tool_fail(tool, wrong, "%s", why.text);
+}
+
+bool am_judge_colour(void)
+{
+    return isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+}
