@@ -42,6 +42,7 @@ static void connect_from(mta *m, am_str text)
         sa.ss_family = AF_INET6;
         memcpy(&((struct sockaddr_in6 *)(void *)&sa)->sin6_addr, ip.octet, 16);
     }
+    m->mail = false; /* a new connection: what was sent before is over */
     am_session_client(m->session, text.n ? (const struct sockaddr *)(const void *)&sa : NULL);
 }
 

@@ -46,7 +46,7 @@ static outcome check(const scene *s, am_arena *a, bool early)
     if (early)
         am_spf_start(&c, &q);
     o.v = am_spf_check(&c, &max, &q);
-    o.waits = fake_dns_waits(c.dns);
+    o.waits = am_dns_waited(c.dns); /* distinct ones */
     o.txt = fake_dns_waits_for(c.dns, AM_DNS_TXT);
     o.mx = fake_dns_waits_for(c.dns, AM_DNS_MX);
     o.ptr = fake_dns_waits_for(c.dns, AM_DNS_PTR);
