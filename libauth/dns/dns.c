@@ -58,6 +58,7 @@ struct am_dns_session {
     am_arena *arena;
     am_trace *trace;
     int64_t wait_left;       /* milliseconds */
+    int64_t wait_kept;       /* of wait_left, for later (am_dns_keep_time) */
     unsigned kept;           /* of waits_left, for later (am_dns_keep) */
     void (*tell)(void *arg); /* NULL: nobody wants to hear that there is a wait */
     void *tell_arg;
@@ -285,6 +286,11 @@ void am_dns_keep(am_dns_session *s, unsigned questions)
     s->kept = questions < half ? questions : half;
 }
 
+void am_dns_keep_time(am_dns_session *s, bool half)
+{
+    s->wait_kept = half ? s->wait_left / 2 : 0;
+}
+
 static question *start(am_dns_session *s, am_str name, am_dns_type type)
 {
     am_qkey k;
@@ -369,7 +375,8 @@ static void tell(am_dns_session *s, int64_t now)
 
 static void wait_for(am_dns_session *s, question *q)
 {
-    int64_t from = am_now(), now = from, until = from + s->wait_left;
+    int64_t spare = s->wait_left > s->wait_kept ? s->wait_left - s->wait_kept : 0;
+    int64_t from = am_now(), now = from, until = from + spare;
     bool more = true;
     am_dns_poll(s);
     while (!q->answer && more) {

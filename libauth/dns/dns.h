@@ -101,6 +101,9 @@ am_dns_session *am_dns_begin(
  * later, whatever the ones before them ask; at most half of what is left. 0: nothing is kept. */
 void am_dns_keep(am_dns_session *s, unsigned questions);
 
+/* The same for time: true keeps half of what is left, false nothing. */
+void am_dns_keep_time(am_dns_session *s, bool half);
+
 /* While am_dns_wait waits, `tell` is called every two seconds, from the thread that waits. */
 void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg);
 

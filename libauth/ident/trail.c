@@ -116,7 +116,7 @@ static bool strangers(am_str a, am_str b)
 {
     a.n -= a.n && a.p[a.n - 1] == '.';
     b.n -= b.n && b.p[b.n - 1] == '.';
-    return public_name(a) && public_name(b) && !am_str_ieq(house(a), house(b));
+    return !am_str_ieq(a, b) && public_name(a) && public_name(b) && !am_str_ieq(house(a), house(b));
 }
 
 static void audit_form(audit *a, const am_trail *t)
@@ -262,7 +262,7 @@ am_trail am_trail_check(const am_context *context, const am_header *header, am_s
 {
     audit a = {NOTHING, 0, NULL};
     am_trail t = collect(context->arena, header);
-    for (size_t i = 0; i < t.hops; i++)
+    for (size_t i = 0; i < t.hops && context->trace; i++)
         note_hop(context->trace, &t.hop[i].received, i + 1);
     if (!t.hop) {
         find(&a, NO_MEMORY, 0);

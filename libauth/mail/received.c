@@ -134,16 +134,19 @@ static bool octets_ok(am_str s)
 /* A word goes on to white space, "(" or ";"; what is in quotes belongs to it. */
 static bool take_word(am_str *s, am_str *word)
 {
-    am_str all = *s, inside;
-    while (s->n && !am_is(*s->p, AM_FWS) && *s->p != '(' && *s->p != ';') {
-        if (*s->p == ')' || *s->p == '\\')
+    size_t i = 0;
+    while (i < s->n && !am_is(s->p[i], AM_FWS) && s->p[i] != '(' && s->p[i] != ';') {
+        if (s->p[i] == ')' || s->p[i] == '\\')
             return false;
-        if (*s->p != '"')
-            *s = am_str_cut(*s, 1, s->n);
-        else if (!am_scan_quoted(s, &inside))
+        if (s->p[i++] != '"')
+            continue;
+        am_str rest = am_str_cut(*s, i - 1, s->n), inside;
+        if (!am_scan_quoted(&rest, &inside))
             return false;
+        i = s->n - rest.n;
     }
-    *word = am_str_cut(all, 0, all.n - s->n);
+    *word = am_str_cut(*s, 0, i);
+    *s = am_str_cut(*s, i, s->n);
     return true;
 }
 
@@ -176,9 +179,10 @@ static bool split(am_str s, fields *f, const char **unsure)
 static int keyword(const item *it)
 {
     int k = 0;
-    if (it->kind != WORD)
+    if (it->kind != WORD || !it->text.n)
         return CLAUSES;
-    while (k < CLAUSES && !am_str_iis(it->text, keywords[k]))
+    char first = am_lower(*it->text.p);
+    while (k < CLAUSES && (first != *keywords[k] || !am_str_iis(it->text, keywords[k])))
         k++;
     return k;
 }

@@ -55,19 +55,21 @@ static size_t fold_len(am_str s, bool lf)
 
 bool am_scan_clean(am_str s, bool lf)
 {
-    while (s.n) {
-        size_t len = 1;
+    for (;;) {
+        size_t plain = 0, len = 0;
+        while (plain < s.n && am_is(s.p[plain], AM_VCHAR | AM_WSP))
+            plain++;
+        s = am_str_cut(s, plain, s.n);
+        if (s.n == 0)
+            return true;
         if (am_is(*s.p, AM_HIGH))
             len = am_utf8_len(s);
         else if (am_is(*s.p, AM_CRLF))
             len = fold_len(s, lf);
-        else if (!am_is(*s.p, AM_VCHAR | AM_WSP))
-            len = 0;
         if (len == 0)
             return false;
         s = am_str_cut(s, len, s.n);
     }
-    return true;
 }
 
 /* At a backslash: does a quoted pair stand there? A fold is never quoted. */

@@ -69,6 +69,14 @@ class Sender(threading.Thread):
         self.messages += 1
 
 
+def replace(d, conf):
+    """At once, as an administrator should: a file that is being written is a whole one too, if a shorter one."""
+    place, d.conf = d.conf, d.conf + ".new"
+    d.write(conf)
+    d.conf = place
+    os.replace(place + ".new", place)
+
+
 def until(good, seconds):
     end = time.monotonic() + seconds
     while not good() and time.monotonic() < end:
@@ -77,7 +85,7 @@ def until(good, seconds):
 
 
 def noise(d):
-    return [line for line in d.log if "anitizer" in line or "runtime error" in line or "died" in line or "ended with" in line]
+    return [line for line in d.log if "anitizer:" in line or "runtime error" in line or "died" in line or "ended with" in line]
 
 
 def under_load():
@@ -92,7 +100,7 @@ def under_load():
             turns += 1
             bad = turns % 7 == 0
             bad_files += bad
-            d.write("rule x {\n" if bad else CONF % (NAMES[turns % 2], "info", "r%d" % turns))
+            replace(d, "rule x {\n" if bad else CONF % (NAMES[turns % 2], "info", "r%d" % turns))
             for _ in range(20 if turns % 3 == 0 else 1):
                 d.process.send_signal(signal.SIGHUP)
                 sent += 1

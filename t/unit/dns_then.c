@@ -80,7 +80,7 @@ static void goes_on_while_waiting(void **state)
     am_dns_then(n.c.s, AM_STR("1.chain.test"), AM_DNS_TXT, on_link, &n.c);
     assert_int_equal(n.c.links, 0);
     for (int i = 0; i < 20 && n.c.links < LINKS; i++) {
-        char name[20];
+        char name[32];
         snprintf(name, sizeof name, "%d.other.test", i);
         ask(&n, name);
     }
@@ -112,7 +112,7 @@ static void at_once_from_the_cache(void **state)
     net n;
     begin(&n, NULL);
     for (int i = 1; i <= LINKS; i++) {
-        char name[20];
+        char name[32];
         snprintf(name, sizeof name, "%d.chain.test", i);
         ask(&n, name);
     }
