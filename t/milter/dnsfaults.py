@@ -66,7 +66,8 @@ def load(d, what, kind="good", n=MESSAGES, want=("pass",), share=1.0):
         got = list(pool.map(lambda _: one(d, kind), range(n)))
     words = collections.Counter(w for w, _ in got)
     slowest = max(s for _, s in got)
-    good = set(words) <= set(want) and words[want[0]] >= share * n and slowest < LONGEST
+    bound = LONGEST * (3 if sanitised() else 1)  # a sanitizer's time is not ours either
+    good = set(words) <= set(want) and words[want[0]] >= share * n and slowest < bound
     if not ok(good, what):
         diag("%s, the slowest took %.1f s" % (dict(words), slowest))
 

@@ -136,20 +136,32 @@ def under_load():
         is_(noise(d), [], "without a word of a sanitizer")
 
 
+def served_by(d, name):
+    """An open session with the worker of that authserv-id: the one before it may still take the first ones."""
+    for _ in range(100):
+        c = Client(d.socket)
+        c.negotiate()
+        c.connect("192.0.2.1")
+        edits = c.message(MESSAGE, "a@example.org")[0]
+        if edits and edits[0][3].split(";")[0].strip() == name:
+            return c
+        c.close()
+        time.sleep(0.1)
+    raise RuntimeError("nobody serves as " + name)
+
+
 def no_room():
     """Open sessions hold earlier workers; when all places are taken a reload waits, and is done later."""
     with Daemon(CONF % (NAMES[0], "info", "r"), files={"zone": ZONE, "list": LIST}, program=AUTHMILLD) as d:
-        held = []
+        held = [served_by(d, NAMES[0])]
         for i in range(8):
-            c = Client(d.socket)
-            c.negotiate()
-            held.append(c)
             d.log.clear()
-            d.write(CONF % (NAMES[1], "info", "r%d" % i))
+            replace(d, CONF % ("w%d.example" % i, "info", "r"))
             d.process.send_signal(signal.SIGHUP)
             ok(d.logged(": reloaded ", 20), "reload %d with its predecessors' sessions open" % i)
+            held.append(served_by(d, "w%d.example" % i))
         is_(len(d.workers()), 9, "nine workers")
-        d.write(CONF % ("last.example", "info", "last"))
+        replace(d, CONF % ("last.example", "info", "last"))
         d.process.send_signal(signal.SIGHUP)
         ok(d.logged("reload: waits"), "the next reload waits")
         with Client(d.socket) as c:

@@ -174,6 +174,7 @@ def what_is_made():
     old = os.umask(0)
     try:
         with d:
+            wait_for(lambda: os.path.exists(d.dir + "/pid"), 20)
             is_(stat.S_IMODE(os.stat(d.dir + "/pid").st_mode), 0o644, "mode of the pid file")
             is_(stat.S_IMODE(os.stat(d.socket[5:]).st_mode), 0o660, "mode of the socket")
     finally:
