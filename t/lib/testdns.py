@@ -43,7 +43,9 @@ carry a SOA (TTL 300). Text goes out as Latin-1 where it fits, else UTF-8; {hex:
 
 import argparse
 import collections
+import heapq
 import ipaddress
+import itertools
 import random
 import socket
 import struct
@@ -291,6 +293,7 @@ class TestDNS:
         self.log = log
         self.queries = []
         self.lock = threading.Lock()
+        self.later, self.held, self.serial = threading.Condition(), [], itertools.count()
         self.closing = False
         self.threads = []
         # These may be changed while it runs:
@@ -320,7 +323,7 @@ class TestDNS:
             raise OSError("no port is free")
         self.port = port
         self.tcp.listen(64)
-        for run in (self._serve_udp, self._serve_tcp):
+        for run in (self._serve_udp, self._serve_held, self._serve_tcp):
             thread = threading.Thread(target=run, daemon=True)
             thread.start()
             self.threads.append(thread)
@@ -335,6 +338,8 @@ class TestDNS:
                 pass
         with socket.socket(self.udp.family, socket.SOCK_DGRAM) as wake:
             wake.sendto(b"", (self.address, self.port))
+        with self.later:
+            self.later.notify()
         for thread in self.threads:
             thread.join(5)
         self.udp.close()
@@ -479,11 +484,22 @@ class TestDNS:
                 continue
             delay = self.delay + result[1].delay
             if delay:
-                timer = threading.Timer(delay, self._send_udp, (request, peer) + result)
-                timer.daemon = True
-                timer.start()
+                with self.later:
+                    heapq.heappush(self.held, (time.monotonic() + delay, next(self.serial), (request, peer) + result))
+                    self.later.notify()
             else:
                 self._send_udp(request, peer, *result)
+
+    def _serve_held(self):
+        """Sends each answer that is held back when its time has come: one thread, however many there are."""
+        while not self.closing:
+            with self.later:
+                wait = self.held[0][0] - time.monotonic() if self.held else 1
+                due = heapq.heappop(self.held)[2] if wait <= 0 else None
+                if due is None:
+                    self.later.wait(wait)
+            if due is not None:
+                self._send_udp(*due)
 
     def _send_udp(self, request, peer, answer, node):
         if self.closing:

@@ -7,6 +7,7 @@ Each message comes from a domain of its own, so that nothing is known beforehand
 
 import collections
 import concurrent.futures
+import functools
 import itertools
 import os
 import sys
@@ -25,7 +26,7 @@ except ImportError as missing:
 from fixture import ours, results  # noqa: E402
 from testdns import TestDNS  # noqa: E402
 
-THREADS, MESSAGES, DEADLINE = 8, 48, 2.0
+THREADS, MESSAGES = 8, 48
 FORGED = ["wrong-id", "wrong-question", "wrong-port", "not-reply", "garbage"]
 SPF = {"TXT": "v=spf1 include:_spf.test -all"}
 
@@ -43,10 +44,8 @@ def zone():
 CONF = """
 authserv-id = "mx.here.example"
 log { to = stderr level = error }
-dns { nameservers = {"%s"} try = 0.1 timeout = %g }
+dns { nameservers = {"%s"} try = %g timeout = %g }
 """
-# libmilter wakes a worker that is busy already now and then; that session starts when one is free.
-LONGEST = 2 * DEADLINE + 1
 serial = itertools.count()
 
 
@@ -66,10 +65,20 @@ def load(d, what, kind="good", n=MESSAGES, want=("pass",), share=1.0):
         got = list(pool.map(lambda _: one(d, kind), range(n)))
     words = collections.Counter(w for w, _ in got)
     slowest = max(s for _, s in got)
-    bound = LONGEST * (3 if sanitised() else 1)  # a sanitizer's time is not ours either
-    good = set(words) <= set(want) and words[want[0]] >= share * n and slowest < bound
+    good = set(words) <= set(want) and words[want[0]] >= share * n and slowest < longest()
     if not ok(good, what):
         diag("%s, the slowest took %.1f s" % (dict(words), slowest))
+
+
+def recovered(d, what):
+    """It passes again, all by itself: at once on a quiet machine, in the fifth round at the latest."""
+    rounds = []
+    while len(rounds) < 5 and not (rounds and rounds[-1] == {"pass": THREADS}):
+        with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+            rounds.append(collections.Counter(w for w, _ in pool.map(lambda _: one(d, "good"), range(THREADS))))
+    good = rounds[-1] == {"pass": THREADS} and all(set(r) <= {"pass", "temperror"} for r in rounds)
+    if not ok(good, what):
+        diag([dict(r) for r in rounds])
 
 
 def resources(d):
@@ -77,6 +86,7 @@ def resources(d):
     return d.status(worker, "VmRSS"), len(os.listdir("/proc/%d/fd" % worker))
 
 
+@functools.lru_cache
 def sanitised():
     """A sanitizer's own memory says nothing of ours."""
     with open(build("authmilld"), "rb") as f:
@@ -84,30 +94,40 @@ def sanitised():
     return b"__asan_init" in program or b"__tsan_init" in program
 
 
+def deadline():
+    """Seconds a message may take; the server of this test is slow itself where others want the processor."""
+    return 6.0 if sanitised() else 3.0
+
+
+def longest():
+    """libmilter wakes a worker that is busy already now and then; that session starts when one is free."""
+    return 2 * deadline() + 2
+
+
 def main():
     server = TestDNS(zone()).start()
-    with Daemon(CONF % (server.nameserver, DEADLINE)) as d:
+    with Daemon(CONF % (server.nameserver, deadline() / 15, deadline())) as d:
         load(d, "a resolver in good health")
         before = resources(d)
         server.loss = 0.3
         load(d, "30 % loss", want=("pass", "temperror"), share=0.8)
         server.loss = 0
-        server.delay = 2 * DEADLINE
-        load(d, "answers that come too late", n=16, want=("temperror",))
+        server.delay = 2 * deadline()
+        load(d, "answers that come too late", n=2 * THREADS, want=("temperror",))
         server.delay = 0
-        load(d, "it is fast again")
+        recovered(d, "it is fast again")
         for kind in "forged", "truncate":
-            load(d, "answers: %s" % kind, kind)
+            load(d, "answers: %s" % kind, kind, want=("pass", "temperror"), share=0.8)
         for kind in "malformed", "cut":
-            load(d, "answers: %s" % kind, kind, want=("temperror",))
+            load(d, "answers: %s" % kind, kind, n=2 * THREADS, want=("temperror",))
         server.rcode = "SERVFAIL"
         load(d, "SERVFAIL for everything", want=("temperror",))
         server.rcode = None
-        load(d, "it answers again")
+        recovered(d, "it answers again")
         server.stop()
-        load(d, "no resolver at all", want=("temperror",))
+        load(d, "no resolver at all", n=2 * THREADS, want=("temperror",))
         reborn = TestDNS(zone(), port=server.port).start()
-        load(d, "it is back")
+        recovered(d, "it is back")
         rss, files = resources(d)
         if not ok((sanitised() or rss < before[0] + 8192) and files < before[1] + 100, "memory and descriptors are bounded"):
             diag("%d kB and %d descriptors at first, %d kB and %d at last" % (before + (rss, files)))
