@@ -332,7 +332,8 @@ static void keep_record(
         .decision = s->outcome.decision,
         .options = *s->options,
         .psl = s->options->dmarc.psl != NULL,
-        .facts = *f};
+        .facts = *f,
+        .max = am_declog_max(s->declog)};
     if (e)
         r.lookup = am_dns_lookups(am_message_dns(s->message), &r.lookups, &r.full);
     r.cut = e && !r.lookup;
