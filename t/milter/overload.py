@@ -56,7 +56,7 @@ def cap():
             code, data = c.connect("192.0.2.1")
             is_((code, data.split(b"\0")[0]), ("y", b"451 4.3.2 Too many connections, try again later"),
                 "and the client is told 451")
-            ok(time.monotonic() - begin < 0.5, "at once")
+            ok(time.monotonic() - begin < 3, "without waiting for a place")
             again = c.helo("mail.example")
             is_(again[0], "y", "as often as it asks")
             c.sock.settimeout(1)
@@ -128,11 +128,11 @@ def half_open():
                 crowd.append(c)
             time.sleep(0.2)
             took = judged(d.socket)
-            ok(took < 2, "60 that %s: a message takes %.0f ms" % (what, took * 1000))
+            ok(took < 5, "60 that %s: a message takes %.0f ms" % (what, took * 1000))
             for c in crowd:
                 c.close()
             took = judged(d.socket)
-            ok(took < 2, "and when they are gone")
+            ok(took < 5, "and when they are gone")
 
 
 def closing():
