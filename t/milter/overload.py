@@ -25,6 +25,10 @@ WANT = "spf=pass spf=pass dkim=pass dmarc=pass iprev=pass"
 IDLE = 300
 
 
+def descriptors(pid):
+    return {int(n) for n in os.listdir("/proc/%d/fd" % pid)}
+
+
 def daemon(more="", **named):
     return Daemon(CONF % (ZONES + more), {"zone": zone()}, **named)
 
@@ -135,6 +139,17 @@ def half_open():
             ok(took < 5, "and when they are gone")
 
 
+def silent_ones():
+    """Whoever stops within a packet is cut off: limits.silence. (Between two, libmilter looks every ten minutes.)"""
+    with daemon("limits { silence = 10 }\n") as d:
+        for what, octets in (("half a length", b"\0\0"), ("half a negotiation", struct.pack(">I", 13) + b"O\0\0")):
+            with Client(d.socket, timeout=30) as c:
+                begin = time.monotonic()
+                c.raw(octets)
+                is_(c.sock.recv(1), b"", "after %s and some seconds of silence: cut off" % what)
+                ok(time.monotonic() - begin > 8, "but not before")
+
+
 def closing():
     """Connections that close at any point leave nothing behind."""
     with daemon("limits { sessions = 20 }\n") as d:
@@ -156,10 +171,6 @@ def closing():
 
 
 # ---- descriptors run out
-
-def descriptors(pid):
-    return {int(n) for n in os.listdir("/proc/%d/fd" % pid)}
-
 
 def of_the_worker():
     """More connections than there are descriptors: those wait, and nothing gives up."""
@@ -274,4 +285,4 @@ def handed_on():
         a.close()
 
 
-tap.run(cap, idle_ones, half_open, closing, of_the_worker, of_the_supervisor, handed_on)
+tap.run(cap, idle_ones, half_open, silent_ones, closing, of_the_worker, of_the_supervisor, handed_on)
