@@ -211,6 +211,9 @@ static void parsed_data(void **state)
     want_str("name", am_signature_key_name(a, AM_STR(" d=example.org; s=x;")),
         "x._domainkey.example.org");
     assert_null(am_signature_key_name(a, AM_STR("d=example.org")).p);
+    assert_null(am_signature_key_name(a, AM_STR("d=example; s=x")).p);
+    assert_null(am_signature_key_name(a, AM_STR("d=example.org.; s=x")).p);
+    assert_null(am_signature_key_name(a, AM_STR("d=example.org; s=x.")).p);
     assert_null(am_signature_key_name(a, AM_STR("d=example.org; s=x; s=x")).p);
     am_arena_free(a);
 }
