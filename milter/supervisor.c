@@ -423,7 +423,11 @@ static const char usage[] =
     "  -t         check the configuration and leave: 0 is good, 78 is bad\n"
     "  --help, --version\n"
     "\n"
-    "SIGHUP reloads the configuration, SIGTERM ends. See authmilld(8), authmill.conf(5).\n";
+    "SIGHUP reloads the configuration, SIGTERM ends. See authmilld(8), authmill.conf(5).\n"
+    "\n"
+    "examples\n"
+    "  authmilld -t -c new.conf\n"
+    "  authmilld -d -p /run/authmilld.pid\n";
 
 /* -1: go on; else the status to leave with. */
 static int parse_arguments(int argc, char **argv, arguments *a)
