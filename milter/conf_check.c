@@ -6,7 +6,6 @@
  */
 #include "milter/conf_check.h"
 #include "libauth/base/domain.h"
-#include "milter/option.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,12 +29,6 @@ void am_finding(am_findings *f, const char *file, unsigned line, const char *fmt
             *p = '?';
     f->n++;
     f->found(f->to, text);
-}
-
-unsigned am_conf_line(const am_conf *c, const char *section, const char *name)
-{
-    const am_option *o = am_option_find(section, name);
-    return o ? c->line[o - am_option_table] : 0;
 }
 
 bool am_conf_acts(const am_conf *c)

@@ -35,9 +35,6 @@ void am_conf_check_sendmail(const am_conf *c, am_str text, am_findings *f);
 void am_finding(am_findings *f, const char *file, unsigned line, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Where an option stands in its file; 0: it does not. */
-unsigned am_conf_line(const am_conf *c, const char *section, const char *name);
-
 /* Is it a domain below which anybody can have a name? */
 bool am_conf_is_suffix(am_arena *a, const am_psl *psl, am_str domain);
 

@@ -255,15 +255,15 @@ static const struct {
         "1: dmarc.org-domain: \"suffix\" is not right; wanted: tree-walk or psl"},
     {"arc { trusted-sealers = {\"*.org\"} }\n",
         "1: arc.trusted-sealers: \"*.org\" is not right; wanted: domains such as example.org, "
-        ".example.org for it and all below it, or file:/PATH"},
+        ".example.org for all below it, or file:/PATH"},
     {"arc { trusted-sealers = {\"file:list\"} }\n",
         "1: arc.trusted-sealers: \"file:list\" is not right; wanted: domains such as example.org, "
-        ".example.org for it and all below it, or file:/PATH"},
+        ".example.org for all below it, or file:/PATH"},
     {"arc { trusted-sealers = {\"file:/nowhere/list\"} }\n",
-        " arc.trusted-sealers: /nowhere/list: No such file or directory"},
+        "1: arc.trusted-sealers: /nowhere/list: No such file or directory"},
     {"arc { trusted-sealers = {\"exa mple.org\"} }\n",
         "1: arc.trusted-sealers: \"exa mple.org\" is not right; wanted: domains such as "
-        "example.org, .example.org for it and all below it, or file:/PATH"},
+        "example.org, .example.org for all below it, or file:/PATH"},
     {"authserv-id = \"mx example\"\n",
         "1: authserv-id: \"mx example\" is not right; wanted: a name "
         "without spaces, of at most 253 octets"},
@@ -272,15 +272,20 @@ static const struct {
         "2: dkim.engine: given twice; keep one of them"},
     {"local-networks = {10.0.0.1}\nlocal-networks = {10.0.0.2}\n",
         "2: local-networks: given twice; keep one of them"},
-    {"dmarc {\n enforce = yes\n\n", "5: section \"dmarc\" does not end; a } is missing"},
-    {"user = a }\n", "1: unexpected closing brace"},
-    {"dmarc = yes\n", "1: missing opening brace for section 'dmarc'"},
-    {"user a\n", "1: missing equal sign after option 'user'"},
+    {"dmarc {\n enforce = yes\n\n", "1: section \"dmarc\" does not end; a } is missing"},
+    {"user = a }\n", "1: unexpected closing brace; there is one } too many"},
+    {"dmarc = yes\n", "1: missing opening brace for section 'dmarc'; wanted: NAME { ... }"},
+    {"user a\n", "1: missing equal sign after option 'user'; wanted: NAME = VALUE"},
     {"\nuser = a /* never ends\nuser = b\n", "2: comment does not end; a */ is missing"},
-    {"user = \"a\n\n", " "}, /* whatever it is called: a file that ends in a string is wrong */
+    {"user = \"a\n\n", "1: string does not end in its line; a \" is missing"},
+    {"user = 'a\\'\n", "1: string does not end in its line; a ' is missing"},
+    {"# \"\nuser = \"a\\\nb\"\ndrain = \"1 # \n2\"\n",
+        "4: string does not end in its line; a \" is missing"},
+    {"user = a\"b\n", "1: string does not end in its line; a \" is missing"},
     {"include(\"/etc/passwd\")\n",
         "1: unknown option \"include\"; authmill.conf(5) lists them all"},
-    {"dmarc { psl = \"/nowhere/psl.dat\" org-domain = psl }\n", " dmarc.psl: "},
+    {"dmarc { psl = \"/nowhere/psl.dat\" org-domain = psl }\n",
+        "1: dmarc.psl: /nowhere/psl.dat: no public suffix list; the package publicsuffix has one"},
 };
 
 static void wrong_files(void **state)
