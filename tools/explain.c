@@ -110,7 +110,7 @@ static void print_text(am_arena *a, const am_again *x)
     am_text_outcome o = {am_action_word(x->decision.action), x->decision.disposition};
     text_head(x->record);
     if (x->evidence)
-        am_text_evidence(stdout, x->evidence, &o, x->computed, am_judge_colour());
+        am_text_evidence(stdout, x->evidence, &o, x->computed, am_show_colour());
     else
         printf("%-10s %s, as nothing was found out: %s\n", "action", o.action, x->decision.why);
     if (x->record->shadowed)
