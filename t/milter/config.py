@@ -397,6 +397,15 @@ MEANS = [
      'rule a { when { dmarc = none\n'
      '  dmarc-policy = reject } action = hold }\n',
      '2: rule "a" can never hold: dmarc-policy contradicts its other conditions; take one of them out'),
+    ("authenticated and none of one's own",
+     'rule a { when { own = no\n'
+     '  auth = pass } action = hold }\n',
+     '2: rule "a" can never hold: auth contradicts its other conditions; take one of them out'),
+    ("the same where they are not judged at all",
+     'exempt = {} skip = {authenticated}\n'
+     'rule a { when { own = no\n'
+     '  auth = pass } action = hold }\n',
+     '3: rule "a" can never hold: auth contradicts its other conditions; take one of them out'),
     ('between no sizes',
      'rule a { when { size-over = 2M\n'
      '  size-under = 1M } action = hold }\n',
@@ -501,6 +510,15 @@ FINE = [
     ('a string over two lines that a backslash joins',
      'rule a { when { spf = fail } action = reject text = "one \\\n'
      'two" }\n'),
+    ('authenticated clients where they are not exempt',
+     'exempt = {local}\n'
+     'rule a { when { own = no auth = pass } action = hold }\n'
+     'rule b { when { own = no auth-user = alice } action = hold }\n'),
+    ('loopback where it is not exempt',
+     'exempt = {authenticated}\n'
+     'rule a { when { client = 127.0.0.1 } action = hold }\n'),
+    ("a recipient of one label, who is one's own",
+     'rule a { when { rcpt = {intranet, ".lan"} } action = accept }\n'),
     ('everything and early',
      'spf { reject-at = rcpt }\n'
      'rule a { when { spf = fail rcpt = x.example } action = reject }\n'),
