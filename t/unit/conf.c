@@ -481,7 +481,16 @@ static char *read_source(const char *name)
     return text;
 }
 
-/* doc/authmill.conf.5 names every option, in the order of the table. */
+/* Does the item's own text have the option's default? The methods' section says it once for all. */
+static bool tells_default(const char *item, const am_option *o)
+{
+    const char *end = strstr(item, "\n.It ");
+    const char *value = strstr(item, o->fallback);
+    return o->size || strcmp(o->section, "methods") == 0 || (value && (!end || value < end));
+}
+
+/* doc/authmill.conf.5 names every option with its default, in the order of the table; and every
+ * condition of a rule. */
 static void manual(void **state)
 {
     (void)state;
@@ -497,7 +506,18 @@ static void manual(void **state)
         snprintf(item, sizeof item, "%s%s", strcmp(o->name, "fields") ? ".It Cm " : ", ", o->name);
         const char *found = strstr(at, item);
         want_int(item, found != NULL, 1);
+        want_int(o->name, tells_default(found + 1, o), 1);
         at = found;
+    }
+    at = strstr(text, ".Ss Conditions");
+    assert_non_null(at);
+    for (size_t i = 0; i < am_condition_count; i++) {
+        const char *name = am_condition_table[i].name, *found = at;
+        size_t n = strlen(name);
+        while ((found = strstr(found, name)) &&
+               (found[-1] != ' ' || (found[n] != ' ' && found[n] != '\n')))
+            found++;
+        want_int(name, found != NULL, 1);
     }
 }
 
