@@ -318,6 +318,14 @@ WRONG = [
      '  code = 550\n'
      '}\n',
      '3: rule "a": code: "550" is not right; wanted: 4NN, such as 550 for reject or 451 for tempfail'),
+    ('a code that ends the session',
+     'rule a { action = tempfail\n'
+     '  code = 421 }\n',
+     '2: rule "a": code: "421" is not right; wanted: 4NN, such as 550 for reject or 451 for tempfail'),
+    ('a code that RFC 5321 does not know',
+     'rule a { action = reject\n'
+     '  code = 560 }\n',
+     '2: rule "a": code: "560" is not right; wanted: 5NN, such as 550 for reject or 451 for tempfail'),
     ('an enhanced code of the other class',
      'rule a {\n'
      '  action = reject\n'
@@ -381,6 +389,18 @@ MEANS = [
      '\n'
      'rule b { when { spf = fail dmarc = fail } action = reject }\n',
      '3: rule "b" can never decide: rule "a" in line 1 comes first and means all of its mail; put it above that one, or take it out'),
+    ('larger ones below large ones, and as large',
+     'rule a { when { size-over = 1K size-under = 9K } action = hold }\n'
+     'rule b { when { size-over = 1K size-under = 8K spf = fail } action = reject }\n',
+     '2: rule "b" can never decide: rule "a" in line 1 comes first and means all of its mail; put it above that one, or take it out'),
+    ('until a later day above',
+     'rule a { when { spf = fail } action = hold until = 2097-02-01 }\n'
+     'rule b { when { spf = fail } action = reject until = 2097-01-31 }\n',
+     '2: rule "b" can never decide: rule "a" in line 1 comes first and means all of its mail; put it above that one, or take it out'),
+    ('below one that is over',
+     'rule a { when { spf = fail } action = hold until = 2020-02-01 }\n'
+     'rule b { when { spf = fail } action = reject }\n',
+     '1: rule "a": until is over, it holds no more; take the rule out, or give it another day'),
     ('networks within another',
      'rule a { when { client = 192.0.2.0/24 } action = accept }\n'
      'rule b { when { client = {192.0.2.7, "192.0.2.128/25"} } action = hold }\n',
@@ -497,6 +517,19 @@ FINE = [
     ('above it until a day',
      'rule a { when { spf = fail } action = accept until = 2097-01-31 }\n'
      'rule b { when { spf = fail } action = hold }\n'),
+    ('above it until an earlier day',
+     'rule a { when { spf = fail } action = accept until = 2097-01-30 }\n'
+     'rule b { when { spf = fail } action = hold until = 2097-01-31 }\n'),
+    ('smaller ones below large ones',
+     'rule a { when { size-over = 2K } action = hold }\n'
+     'rule b { when { size-over = 1K } action = hold }\n'),
+    ('one octet between two sizes',
+     'rule a { when { size-over = 1000 size-under = 1002 } action = hold }\n'),
+    ('both alignments, and one of them',
+     'rule a { when { dmarc-aligned = spf not { dmarc-aligned = dkim } } action = hold }\n'),
+    ('an any {} that only overlaps',
+     'rule a { when { any { spf = fail iprev = fail } } action = hold }\n'
+     'rule b { when { any { spf = fail list = yes } } action = hold }\n'),
     ('trust in an address below a suffix',
      'rule a { when { mail-from = user@co.uk } action = accept }\n'),
     ('a suffix that is refused',
