@@ -75,7 +75,8 @@ static void set_helo(sample *s, am_str v)
 
 static void set_mail(sample *s, am_str v)
 {
-    am_path_parse(s->arena, v, &s->e.sender);
+    if (!am_path_parse(s->arena, v, &s->e.sender))
+        s->e.sender = (am_mailbox){.local = v};
 }
 
 static void set_rcpt(sample *s, am_str v)

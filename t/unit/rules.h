@@ -212,6 +212,7 @@ static const struct {
     {HOLD("mail-from = \"<>\""), "mail=<>", "hold r r"},
     {HOLD("mail-from = \"<>\""), "mail=u@b.example", "accept -"},
     {HOLD("mail-from = b.example"), "mail=<>", "accept -"},
+    {HOLD("mail-from = \"<>\""), "mail=<postmaster>", "accept -"}, /* no domain, and not null */
     {HOLD("mail-from = \"b\xc3\xbc.example\""), "mail=u@xn--b-eha.example", "hold r r"},
 
     /* iprev and SPF. */
