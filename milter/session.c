@@ -193,7 +193,8 @@ static void keep_record(am_session *s, const char *id, const am_evidence *e, con
         .shadowed = shadow != NULL,
         .options = *s->options,
         .psl = s->options->dmarc.psl != NULL,
-        .facts = *f};
+        .facts = *f,
+        .max = am_declog_max(s->declog)};
     if (shadow)
         r.shadow = *shadow;
     if (e)

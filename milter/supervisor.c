@@ -352,6 +352,7 @@ static int serve(supervisor *s, int waiting, am_error *why)
         return EX_UNAVAILABLE;
     char *path = s->conf->socket.path ? strdup(s->conf->socket.path) : NULL;
     am_error_set(why, "the worker did not start; the log says why");
+    am_worker_raise_limit(s->conf);
     int status = start_first(s, path);
     if (status == EX_OK)
         status = am_daemon_write_pid(s->pid_file, why) ? EX_OK : EX_CONFIG;
