@@ -89,7 +89,7 @@ def checks():
                 ("dmarc { enforce = yes }\n", 0, "^$"),
                 ("# x\nsokcet = x\n", 78, r"a\.conf:2: unknown option .sokcet.; did you mean"),
                 ("dkim {\n engine = x\n}\n", 78, r"a\.conf:2: dkim\.engine: .x. is not right; wanted: "),
-                ("dns { zones = {/nowhere/z} }\n", 78, r"a\.conf: dns\.zones: .*/nowhere/z"),
+                ("dns { zones = {/nowhere/z} }\n", 78, r"a\.conf:1: dns\.zones: .*/nowhere/z"),
                 ("dmarc { org-domain = psl psl = /nowhere/p }\n", 78, r"dmarc\.psl: ")):
             with open(file, "w") as f:
                 f.write(text)

@@ -105,12 +105,20 @@ static void memory_is_bounded(void **state)
     am_answer_unref(held);
     am_cache_free(c);
 
-    /* One that is larger than a shard is not kept. */
+    /* One that is larger than a shard is not kept, and drives nothing out. */
     c = am_cache_new(16 * 1024);
+    for (int i = 0; i < 300; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "n%d.test", i);
+        put(c, name, AM_DNS_DATA, 1000, 0);
+    }
+    am_cache_count(c, &most, &bytes);
     am_answer *large = am_answer_new(AM_DNS_DATA, 0, 5000);
     large->pub.ttl = 100;
     am_cache_put(c, &k, large, 0);
     assert_false(has(c, "held.test", AM_DNS_A, 0));
+    am_cache_count(c, &entries, &bytes);
+    want_int("entries", entries, most);
     am_answer_unref(large);
     am_cache_free(c);
 }
