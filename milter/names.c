@@ -8,6 +8,7 @@
 #include "milter/names.h"
 #include "libauth/base/domain.h"
 #include "libauth/base/lex.h"
+#include "milter/access.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -194,6 +195,8 @@ static bool push(am_str **list, size_t *n, am_str key)
 static char *slurp(const char *file, size_t *n, am_error *why)
 {
     struct stat st;
+    if (!am_access_file(file, why))
+        return NULL;
     FILE *f = fopen(file, "re");
     if (!f || fstat(fileno(f), &st) != 0) {
         am_error_set(why, "%s: %s; wanted: a file with one entry a line", file, strerror(errno));
@@ -204,8 +207,6 @@ static char *slurp(const char *file, size_t *n, am_error *why)
     char *text = NULL;
     if (!S_ISREG(st.st_mode))
         am_error_set(why, "%s: not a plain file; wanted: one entry a line", file);
-    else if (st.st_mode & S_IWOTH)
-        am_error_set(why, "%s: everybody may write to it; chmod o-w %s", file, file);
     else if (st.st_size > MAX_FILE)
         am_error_set(why, "%s: over 64 MiB; split it", file);
     else if (!(text = malloc((size_t)st.st_size + 1)))

@@ -154,7 +154,13 @@ def refused(mode_of, want, what):
         conf = here + "/d/a.conf"
         with open(conf, "w") as f:
             f.write('socket = "unix:%s/d/sock"\npid-file = "%s/d/pid"\nlog { to = stderr }\n'
-                    'dns { zones = {"%s/d/zone"} }\n' % (here, here, here))
+                    'dns { zones = {"%s/d/zone"} }\n'
+                    'arc { trusted-sealers = {"file:%s/lists/sealers"} }\n'
+                    'rule "x" { when { header-from = "file:%s/lists/domains" } action = accept }\n' % ((here,) * 5))
+        os.mkdir(here + "/lists", 0o755)
+        for name in ("sealers", "domains"):
+            with open(here + "/lists/" + name, "w") as f:
+                f.write("list.example\n")
         with open(here + "/d/zone", "w") as f:
             f.write(zone())
         for name, mode in mode_of.items():
@@ -170,6 +176,9 @@ def modes():
     refused({"d/a.conf": 0o664}, None, "a group may write, where it is trusted")
     refused({"d/a.conf": 0o666}, r"a\.conf: everybody may write to it; chmod o-w ", "a configuration for everybody")
     refused({"d/zone": 0o646}, r"zone: everybody may write to it; chmod o-w ", "a zone file for everybody")
+    refused({"lists/sealers": 0o666}, r"sealers: everybody may write to it; chmod o-w ", "a list of sealers for everybody")
+    refused({"lists/domains": 0o666}, r"domains: everybody may write to it; chmod o-w ", "a rule's list for everybody")
+    refused({"lists": 0o777}, r"everybody may write to its directory; chmod o-w ", "a directory for everybody, of lists")
     refused({"d": 0o777}, r"everybody may write to its directory; chmod o-w ", "a directory for everybody")
     refused({"d": 0o1777}, None, "unless nobody can take away what is another's")
 
