@@ -7,6 +7,7 @@
 #include "milter/conf_check.h"
 #include "libauth/base/domain.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -137,6 +138,17 @@ static void check_sight(const am_conf *c, am_findings *f)
             "other; give it another name");
 }
 
+/* ---- Whose worker it is ---- */
+
+static void check_user(const am_conf *c, am_findings *f)
+{
+    const struct passwd *p = *c->user ? getpwnam(c->user) : NULL;
+    if (p && p->pw_uid == 0)
+        am_finding(f, c->file, am_conf_line(c, "", "user"),
+            "user: the worker stays root, without its capabilities, but owner of its files; name a "
+            "user of its own");
+}
+
 /* ---- Numbers that do not go together ---- */
 
 static void check_numbers(const am_conf *c, am_findings *f)
@@ -168,6 +180,7 @@ static void check_one(const am_conf *c, const am_psl *psl, int64_t now, am_findi
     if (!a)
         return;
     check_everybody(c, f);
+    check_user(c, f);
     check_sealers(c, psl, a, f);
     check_sight(c, f);
     check_numbers(c, f);

@@ -493,6 +493,10 @@ MEANS = [
      'dkim { max-rsa-bits = 2048\n'
      '  min-rsa-bits = 4096 }\n',
      '2: dkim.min-rsa-bits: more than dkim.max-rsa-bits, no RSA key is right; make it less than 2048'),
+    ('a worker that stays root',
+     '\n'
+     'user = root\n',
+     '2: user: the worker stays root, without its capabilities, but owner of its files; name a user of its own'),
     ('more of one client than of all',
      'limits { sessions = 50 sessions-per-client = 60 }\n',
      '1: limits.sessions-per-client: more than limits.sessions, one client can take all; make it less than 50'),

@@ -155,14 +155,17 @@ def refused(mode_of, want, what):
         with open(conf, "w") as f:
             f.write('socket = "unix:%s/d/sock"\npid-file = "%s/d/pid"\nlog { to = stderr }\n'
                     'dns { zones = {"%s/d/zone"} }\n'
+                    'policy { shadow = %s/lists/shadow }\n'
                     'arc { trusted-sealers = {"file:%s/lists/sealers"} }\n'
-                    'rule "x" { when { header-from = "file:%s/lists/domains" } action = accept }\n' % ((here,) * 5))
+                    'rule "x" { when { header-from = "file:%s/lists/domains" } action = accept }\n' % ((here,) * 6))
         os.mkdir(here + "/lists", 0o755)
         for name in ("sealers", "domains"):
             with open(here + "/lists/" + name, "w") as f:
                 f.write("list.example\n")
         with open(here + "/d/zone", "w") as f:
             f.write(zone())
+        with open(here + "/lists/shadow", "w") as f:
+            f.write("policy { mode = monitor }\n")
         for name, mode in mode_of.items():
             os.chmod(os.path.join(here, name), mode)
         p = subprocess.run([AUTHMILLD, "-t", "-c", conf], capture_output=True, timeout=20)
@@ -178,6 +181,7 @@ def modes():
     refused({"d/zone": 0o646}, r"zone: everybody may write to it; chmod o-w ", "a zone file for everybody")
     refused({"lists/sealers": 0o666}, r"sealers: everybody may write to it; chmod o-w ", "a list of sealers for everybody")
     refused({"lists/domains": 0o666}, r"domains: everybody may write to it; chmod o-w ", "a rule's list for everybody")
+    refused({"lists/shadow": 0o666}, r"shadow: everybody may write to it; chmod o-w ", "a second policy for everybody")
     refused({"lists": 0o777}, r"everybody may write to its directory; chmod o-w ", "a directory for everybody, of lists")
     refused({"d": 0o777}, r"everybody may write to its directory; chmod o-w ", "a directory for everybody")
     refused({"d": 0o1777}, None, "unless nobody can take away what is another's")
