@@ -736,6 +736,7 @@ def reloads():
     with Daemon(conf, program=AUTHMILLD) as d, Place() as p:
         def reload(*args):
             return p.run("reload", "-c", d.conf, *args)
+        d.logged("is ready", 20)  # by then the pid file is there
         d.write(conf + "dmarc { enforce = yes }\nrule a { when { dmarc = fail } action = hold until = 2020-01-31 }\n")
         is_(reload(), (0, "", "%s:6: rule \"a\": until is over, it holds no more; take the rule out, or give it another "
                        "day\n" % d.conf), "a good file")
