@@ -118,6 +118,10 @@ def lines():
         "spf (helo) none      silent.example.org: no SPF record"], "a reason that names the domain")
     is_(text("--ip", "192.0.2.1", "--helo", "a b")[0], "spf (helo) none      a b: not a domain name of several labels",
         "a reason that does not")
+    conf = file_of("conf", b"methods { sender-id = yes helo = yes }\n")
+    is_(text("--config", conf, "--ip", "192.0.2.1", "--helo", "silent.example.org", stdin=b"From: a@silent.example.org\n\n")[-3:-1], [
+        "sender-id  none      silent.example.org: no SPF record",
+        "x-helo     fail      silent.example.org: the name leads to other addresses"], "of other methods neither")
     signed = MESSAGE.replace(b"Subject", b"DKIM-Signature: v=1; a=rsa\nDKIM-Signature: x\n"
                              b"DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=s; h=from; bh=AAAA; b=AAAA\n"
                              b"ARC-Seal: i=1; a=x\nSubject")

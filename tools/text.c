@@ -64,12 +64,17 @@ static void end(page *p)
     p->empty = false;
 }
 
+/* Who was judged, unless the reason names it. */
+static void judged(page *p, am_str who, am_str reason)
+{
+    if (!am_str_eq(who, am_str_cut(reason, 0, am_str_find(reason, ':'))))
+        item(p, "", who);
+}
+
 static void spf_line(page *p, const char *method, const am_spf_verdict *v)
 {
-    am_str named = am_str_cut(v->reason, 0, am_str_find(v->reason, ':'));
     begin(p, method, v->result);
-    if (!am_str_eq(named, v->domain)) /* else the reason names it */
-        item(p, "", v->domain);
+    judged(p, v->domain, v->reason);
     item(p, ", by ", v->mechanism);
     item(p, ": ", v->reason);
     item(p, "; the domain explains: ", v->explanation);
@@ -136,7 +141,7 @@ static void hop_line(page *p, const am_evidence *e)
 static void line(page *p, const char *method, am_result r, am_str about, am_str reason)
 {
     begin(p, method, r);
-    item(p, "", about);
+    judged(p, about, reason);
     item(p, ": ", reason);
     end(p);
 }
