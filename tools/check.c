@@ -10,6 +10,7 @@
 #include "tools/eml.h"
 #include "tools/judge.h"
 #include "tools/json.h"
+#include "tools/show.h"
 #include "tools/text.h"
 #include "tools/tools.h"
 
@@ -355,7 +356,7 @@ static int print(am_arena *a, const request *r, const am_evidence *e, const am_r
         print_header(value);
     } else if (r->format == FORMAT_TEXT) {
         am_text_outcome t = {o->action, o->disposition};
-        am_text_evidence(stdout, e, &t, r->explain, am_judge_colour());
+        am_text_evidence(stdout, e, &t, r->explain, am_show_colour());
     } else {
         am_json_outcome j = {o->action, o->disposition, am_judge_field(a, e, ro)};
         json_t *json = am_json_evidence(e, &j, r->explain);

@@ -10,8 +10,8 @@
 
 #include "tools/tools.h"
 
-#include "milter/access.h"
 #include "milter/conf_check.h"
+#include "milter/ready.h"
 #include "tools/command.h"
 
 #include <errno.h>
@@ -137,12 +137,11 @@ static int check_mta(const request *r, const am_conf *c, am_findings *f)
 static am_conf *load(const request *r)
 {
     am_error why;
-    am_conf *c = am_access_file(r->conf, &why) ? am_conf_load(r->conf, &why) : NULL;
-    if (c && am_conf_check(c, &why))
-        return c;
-    am_conf_free(c);
-    am_tool_fail(&am_tool_config, EX_CONFIG, "%s", why.text);
-    return NULL;
+    am_identity identity;
+    am_conf *c = am_ready_load(r->conf, geteuid() == 0 ? &identity : NULL, &why);
+    if (!c)
+        am_tool_fail(&am_tool_config, EX_CONFIG, "%s", why.text);
+    return c;
 }
 
 static int check(const request *r)

@@ -7,7 +7,6 @@
 #include "tools/judge.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -101,9 +100,4 @@ int am_judge_dns(
         wrong = nameservers->n ? EX_USAGE : EX_OSERR;
     }
     return *out ? EX_OK : am_tool_fail(tool, wrong, "%s", why.text);
-}
-
-bool am_judge_colour(void)
-{
-    return isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 }

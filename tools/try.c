@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/show.h"
 #include "tools/outcome.h"
 
 typedef struct options {
@@ -120,8 +121,7 @@ static int read_options(options *o, am_arena *a, int argc, char **argv)
 static int print(const options *o, am_arena *a, const am_eml *m, const am_play_result *r)
 {
     if (!o->json) {
-        bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-        return am_outcome_text(stdout, a, &m->header, r, colour)
+        return am_outcome_text(stdout, a, &m->header, r, am_show_colour())
                    ? EX_OK
                    : am_tool_fail(&am_tool_try, EX_SOFTWARE, "out of memory");
     }
