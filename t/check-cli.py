@@ -163,6 +163,26 @@ def options():
         "answer": "v=DMARC1; p=reject; sp=quarantine"} in steps, "a look-up and its answer")
 
 
+def decisions():
+    """--explain tells every decision, and why."""
+    def steps(*args, stdin=MESSAGE):
+        found = json.loads(check("--format", "json", "--explain", *args, stdin=stdin)[1])["explain"]
+        return [(s["step"], s["rfc"], s["question"], s["answer"]) for s in found]
+    told = steps("--ip", "192.0.2.2", "--mail-from", "a@silent.example.org", "--auth", "alice", stdin=b"Subject: x\n\n")
+    for want in [
+        ("spf", "7208 2.6", "silent.example.org", "none: silent.example.org: no SPF record"),
+        ("dmarc", "9989 5.3.1", "From", "permerror: no From field"),
+        ("iprev", "8601 3", "192.0.2.2", "permerror: the address has no name"),
+        ("auth", "8601 2.7.4", "alice", "pass"),
+        ("pra", "4407 2", "PRA", "none: no From field"),
+    ]:
+        ok(want in told, "told: " + " ".join(want))
+    told = steps(*GOOD)
+    for want in [("spf", "7208 2.6", "example.org", "pass"), ("dmarc", "9989 5.3.5", "example.org", "pass"),
+                 ("iprev", "8601 3", "192.0.2.1", "pass"), ("pra", "4407 2", "PRA", "a@example.org")]:
+        ok(want in told, "told: " + " ".join(want))
+
+
 def line_ends():
     """RFC 5322 2.1: what ends the first line ends all of them."""
     for octets, want in [
@@ -176,4 +196,4 @@ def line_ends():
         is_(json.loads(check("--format", "json", stdin=octets)[1])["dmarc"]["result"], want, repr(octets))
 
 
-tap.run(wrong, helps, lines, options, line_ends)
+tap.run(wrong, helps, lines, options, decisions, line_ends)

@@ -287,6 +287,6 @@ am_spf_verdict am_spf_check(const am_context *c, const am_spf_options *o, const 
         v.reason = AM_STR("out of memory");
         v.explanation = v.mechanism = AM_STR("");
     }
-    am_trace_note(c->trace, e.step, "7208 2.6", v.domain, am_str_of(am_result_word(v.result)));
+    am_trace_result(c->trace, e.step, "7208 2.6", v.domain, v.result, v.reason);
     return v;
 }
