@@ -104,32 +104,34 @@ def helps():
 def lines():
     """The text for people: nothing doubled, nothing that begins with a comma or a colon."""
     is_(text(*GOOD, "--helo", "mail.example.org"), [
-        "spf        pass      example.org, by ip4:192.0.2.0/24",
-        "spf (helo) pass      mail.example.org, by a",
-        "dkim       none      no signature",
-        "dmarc      pass      example.org, policy reject of example.org, aligned: spf; disposition none",
-        "iprev      pass      mail.example.org",
-        "action     accept"], "a message that passes")
-    is_(text("--ip", "192.0.2.1")[0], "spf (helo) none      not a domain name of several labels", "no name at all")
-    is_(text("--ip", "192.0.2.1", "--mail-from", "a")[0], "spf        none      not a domain name of several labels",
+        "spf          pass      example.org, by ip4:192.0.2.0/24",
+        "spf (helo)   pass      mail.example.org, by a",
+        "dkim         none      no signature",
+        "dmarc        pass      example.org, policy reject of example.org, aligned: spf; disposition none",
+        "iprev        pass      mail.example.org",
+        "action       accept"], "a message that passes")
+    is_(text("--ip", "192.0.2.1")[0], "spf (helo)   none      not a domain name of several labels", "no name at all")
+    is_(text("--ip", "192.0.2.1", "--mail-from", "a")[0], "spf          none      not a domain name of several labels",
         "an address without a domain")
     is_(text("--ip", "192.0.2.1", "--helo", "silent.example.org", "--mail-from", "a@silent.example.org")[:2], [
-        "spf        none      silent.example.org: no SPF record",
-        "spf (helo) none      silent.example.org: no SPF record"], "a reason that names the domain")
-    is_(text("--ip", "192.0.2.1", "--helo", "a b")[0], "spf (helo) none      a b: not a domain name of several labels",
+        "spf          none      silent.example.org: no SPF record",
+        "spf (helo)   none      silent.example.org: no SPF record"], "a reason that names the domain")
+    is_(text("--ip", "192.0.2.1", "--helo", "a b")[0], "spf (helo)   none      a b: not a domain name of several labels",
         "a reason that does not")
-    conf = file_of("conf", b"methods { sender-id = yes helo = yes }\n")
+    conf = file_of("conf", b"methods { sender-id = yes helo = yes login-map = \"%s\" }\n" % file_of("map", b"@example.org alice\n").encode())
     is_(text("--config", conf, "--ip", "192.0.2.1", "--helo", "silent.example.org", stdin=b"From: a@silent.example.org\n\n")[-3:-1], [
-        "sender-id  none      silent.example.org: no SPF record",
-        "x-helo     fail      silent.example.org: the name leads to other addresses"], "of other methods neither")
+        "sender-id    none      silent.example.org: no SPF record",
+        "x-helo       fail      silent.example.org: the name leads to other addresses"], "of other methods neither")
+    many = text("--config", conf, *GOOD, "--helo", "mail.example.org", "--auth", "alice")
+    ok("x-auth-align pass" in many and all(s[12] == " " != s[13] and s == s.rstrip() for s in many), "one column for the names")
     signed = MESSAGE.replace(b"Subject", b"DKIM-Signature: v=1; a=rsa\nDKIM-Signature: x\n"
                              b"DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=s; h=from; bh=AAAA; b=AAAA\n"
                              b"ARC-Seal: i=1; a=x\nSubject")
     is_(text(stdin=signed)[:4], [
-        "dkim       neutral   rsa: required tag missing: d",
-        "dkim       neutral   malformed tag list: a tag without =",
-        "dkim       permerror example.org, selector s, rsa-sha256: no key record",
-        "arc        fail      1 set: instance 1: an incomplete set"], "signatures that cannot be read, a chain that is broken")
+        "dkim         neutral   rsa: required tag missing: d",
+        "dkim         neutral   malformed tag list: a tag without =",
+        "dkim         permerror example.org, selector s, rsa-sha256: no key record",
+        "arc          fail      1 set: instance 1: an incomplete set"], "signatures that cannot be read, a chain that is broken")
 
 
 def dmarc(*args, author="example.org"):
