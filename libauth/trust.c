@@ -76,7 +76,8 @@ static bool trusted(const am_trust_list *l, am_str sealer)
 {
     for (size_t i = 0; i < l->n; i++) {
         const am_trust_entry *e = &l->entry[i];
-        if (e->below ? am_domain_under(sealer, e->domain) : am_str_ieq(sealer, e->domain))
+        bool same = am_str_ieq(sealer, e->domain);
+        if (e->below ? !same && am_domain_under(sealer, e->domain) : same)
             return true;
     }
     return false;

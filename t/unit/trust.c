@@ -141,11 +141,13 @@ static const struct {
     {"one.example three.example", {FAIL, PASS}, "author.example", 1, NOT_PASS},
     {"one.example two.example three.example", {PASS, PASS, FAIL}, "author.example", 3, NOT_PASS},
     {"one.example two.example three.example", {FAIL, FAIL, PASS}, "author.example", 3, ""},
-    /* exact entries and those with all below */
+    /* exact entries, and those for all below, which are not themselves: as in rules */
     {"mail.one.example", {PASS}, "author.example", 0, "the newest sealer is not trusted"},
     {"example", {PASS}, "author.example", 0, "the newest sealer is not trusted"},
     {"xone.example", {PASS}, "author.example", 0, "the newest sealer is not trusted"},
-    {"big.example", {PASS}, "author.example", 1, ""},
+    {"big.example", {PASS}, "author.example", 0, "the newest sealer is not trusted"},
+    {"BIG.example", {PASS}, "author.example", 0, "the newest sealer is not trusted"},
+    {"x.big.example", {PASS}, "author.example", 1, ""},
     {"a.b.big.example", {PASS}, "author.example", 1, ""},
     {"verybig.example", {PASS}, "author.example", 0, "the newest sealer is not trusted"},
     {"big.example.evil.example", {PASS}, "author.example", 0, "the newest sealer is not trusted"},
