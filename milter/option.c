@@ -51,7 +51,11 @@ static bool parse_sealer(am_arena *a, const am_option *o, const char *text, void
         return parse_text(a, o, text, to);
     if (!am_trust_entry_parse(a, NULL, am_str_of(text), &entry, NULL))
         return false;
-    am_str name = am_str_format(a, "%s%.*s", entry.below ? "." : "", AM_ARG(entry.domain));
+    am_str name = am_str_format(a, "%s%.*s",
+        entry.below && entry.itself ? "*."
+        : entry.below               ? "."
+                                    : "",
+        AM_ARG(entry.domain));
     memcpy(to, &name.p, sizeof name.p);
     return name.p != NULL;
 }

@@ -232,6 +232,8 @@ static bool is_skipped(const am_session *s, const am_login *login)
 
 const am_decision *am_session_sender(am_session *s, const am_mail *mail)
 {
+    if (s->sent) /* without an abort: what was begun is over all the same */
+        am_session_reset(s);
     s->skipped = is_skipped(s, &mail->login);
     begin(s);
     if (!s->message)
