@@ -25,9 +25,13 @@ enum { MAX_FILE = 1 << 20, MAX_SECTIONS = 16, MAX_OPTIONS = 32, MAX_TABLE = 128 
 /* Added behind the file: seen in a section, that section was never closed. */
 static const char end_mark[] = "end-of-the-file";
 
+/* What some editors put first; it means nothing. */
+static const char byte_order_mark[] = "\xef\xbb\xbf";
+
 typedef struct reading {
     const char *file; /* as given */
     am_conf *conf;
+    const cfg_t *root; /* its line is where the section begins that is being read */
     am_error *why;
     bool failed;              /* why is set: the first error counts */
     unsigned line[MAX_TABLE]; /* where this option of the table stood in the file; 0: nowhere */
@@ -52,13 +56,24 @@ static void say(const cfg_t *cfg, const char *text)
         am_error_set(now->why, "%s: %s", *now->file ? now->file : "built-in defaults", text);
 }
 
+/* Does it belong outside of this section, or behind the end of the file? What a rule asks for may
+ * be called like a section. */
+static bool is_outer(const char *section, const char *name)
+{
+    if (am_rule_conf_is(section) && am_condition_find(name))
+        return false;
+    return strcmp(name, end_mark) == 0 || strcmp(name, "rule") == 0 || am_option_section(name);
+}
+
 static void say_unknown(const cfg_t *cfg, const char *wrong)
 {
     am_error e;
     const char *section = section_of(cfg), *where = "";
-    if (strcmp(wrong, end_mark) == 0) {
-        am_error_set(&e, "section \"%s\" does not end; a } is missing", section);
-        say(cfg, e.text);
+    if (*section && is_outer(section, wrong)) {
+        bool end = strcmp(wrong, end_mark) == 0;
+        am_error_set(&e, "section \"%s\" does not end%s%s; a } is missing", section,
+            end ? "" : " before ", end ? "" : wrong);
+        say(now->root, e.text);
         return;
     }
     const char *near = am_rule_conf_is(section) ? am_rule_conf_nearest(section, wrong, &where)
@@ -85,20 +100,31 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
     } better[] = {
         {"found duplicate title", "every rule needs a title of its own"},
         {"missing title", "wanted: rule \"TITLE\" { ... }"},
+        {"missing equal sign", "wanted: NAME = VALUE"},
+        {"missing opening brace for section 'rule'",
+            "wanted: rule \"TITLE\" { ... }, a title with spaces in quotes"},
+        {"missing opening brace", "wanted: NAME { ... }"},
+        {"unexpected closing brace", "there is one } too many"},
+        {"unexpected token", "wanted: NAME = VALUE, or {VALUE, VALUE} for a list"},
     };
     am_error e;
     vsnprintf(e.text, sizeof e.text, fmt, ap);
     size_t n = strlen(e.text);
-    for (size_t i = 0; i < sizeof better / sizeof *better; i++)
-        if (strncmp(e.text, better[i].begins, strlen(better[i].begins)) == 0 &&
-            n + 64 < sizeof e.text)
-            n += (size_t)snprintf(e.text + n, sizeof e.text - n, "; %s", better[i].right);
-    if (strncmp(e.text, unknown, sizeof unknown - 1) != 0 || e.text[n - 1] != '\'') {
-        say(cfg, e.text);
+    if (strncmp(e.text, unknown, sizeof unknown - 1) == 0 && e.text[n - 1] == '\'') {
+        e.text[n - 1] = '\0';
+        say_unknown(cfg, e.text + sizeof unknown - 1);
         return;
     }
-    e.text[n - 1] = '\0';
-    say_unknown(cfg, e.text + sizeof unknown - 1);
+    if (strstr(e.text, end_mark)) {
+        say(cfg, "the file ends before a value does; a value, or a } behind a list, is missing");
+        return;
+    }
+    for (size_t i = 0; i < sizeof better / sizeof *better; i++)
+        if (am_str_istarts(am_str_of(e.text), better[i].begins)) {
+            snprintf(e.text + n, sizeof e.text - n, "; %s", better[i].right);
+            break;
+        }
+    say(cfg, e.text);
 }
 
 /* Every value passes here when it is read; libconfuse keeps the text. */
@@ -121,7 +147,9 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     bool again = *line && n_values == 1;
     am_error_set(&e, "%s%s%s: ", section, *section ? "." : "", o->name);
     size_t n = strlen(e.text);
-    if (again)
+    if (strcmp(value, end_mark) == 0)
+        snprintf(e.text + n, sizeof e.text - n, "a value is missing");
+    else if (again)
         snprintf(e.text + n, sizeof e.text - n, "given twice; keep one of them");
     else if (n_values > AM_CONF_LIST_MAX)
         snprintf(e.text + n, sizeof e.text - n, "more than %d entries", AM_CONF_LIST_MAX);
@@ -239,12 +267,34 @@ static cfg_t *read_text(const char *text)
     cfg_t *cfg = cfg_init(root, CFGF_NONE);
     if (!cfg)
         return NULL;
+    now->root = cfg;
     cfg_set_error_function(cfg, on_error);
     cfg_set_validate_func(cfg, "rule", on_rule_end);
     memset(now->line, 0, sizeof now->line); /* the defaults of lists came by */
     if (text && cfg_parse_buf(cfg, text) != CFG_SUCCESS && !now->failed)
         say(NULL, "cannot be read");
     return cfg;
+}
+
+unsigned am_conf_line(const am_conf *c, const char *section, const char *name)
+{
+    const am_option *o = am_option_find(section, name);
+    return o ? c->line[o - am_option_table] : 0;
+}
+
+bool am_conf_wrong(
+    const am_conf *c, const char *section, const char *name, am_error *why, const char *fmt, ...)
+{
+    char what[sizeof why->text], at[16] = "";
+    unsigned line = am_conf_line(c, section, name);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(what, sizeof what, fmt, ap);
+    va_end(ap);
+    if (line)
+        snprintf(at, sizeof at, ":%u", line);
+    am_error_set(why, "%s%s: %s%s%s: %s", c->file, at, section, *section ? "." : "", name, what);
+    return false;
 }
 
 static void set_host_name(am_conf *c)
@@ -261,37 +311,28 @@ static void set_host_name(am_conf *c)
         now->failed = true;
 }
 
-static void load_psl(am_conf *c)
+static bool load_psl(am_conf *c, am_error *why)
 {
-    am_error e, all;
-    if (!c->dmarc.use_psl || now->failed)
-        return;
-    c->dmarc.psl = am_psl_load(*c->dmarc.psl_file ? c->dmarc.psl_file : NULL, &e);
-    if (c->dmarc.psl)
-        return;
-    am_error_set(&all, "dmarc.psl: %s", e.text);
-    say(NULL, all.text);
+    am_error e;
+    if (c->dmarc.use_psl)
+        c->dmarc.psl = am_psl_load(*c->dmarc.psl_file ? c->dmarc.psl_file : NULL, &e);
+    return !c->dmarc.use_psl || c->dmarc.psl || am_conf_wrong(c, "dmarc", "psl", why, "%s", e.text);
 }
 
-static void load_sealers(am_conf *c)
+static bool load_sealers(am_conf *c, am_error *why)
 {
-    am_error e, all;
-    if (now->failed || am_sealers_load(c, &e))
-        return;
-    am_error_set(&all, "arc.trusted-sealers: %s", e.text);
-    say(NULL, all.text);
+    am_error e;
+    return am_sealers_load(c, &e) || am_conf_wrong(c, "arc", "trusted-sealers", why, "%s", e.text);
 }
 
-static void load_login_map(am_conf *c)
+static bool load_login_map(am_conf *c, am_error *why)
 {
-    am_error e, all;
-    if (now->failed || !*c->methods.login_map_file)
-        return;
-    c->methods.login_map = am_loginmap_load(c->methods.login_map_file, &e);
-    if (c->methods.login_map)
-        return;
-    am_error_set(&all, "methods.login-map: %s", e.text);
-    say(NULL, all.text);
+    am_error e;
+    const char *file = c->methods.login_map_file;
+    if (*file)
+        c->methods.login_map = am_loginmap_load(file, &e);
+    return !*file || c->methods.login_map ||
+           am_conf_wrong(c, "methods", "login-map", why, "%s", e.text);
 }
 
 static am_conf *read_conf(const char *file, const char *text, am_error *why)
@@ -315,9 +356,8 @@ static am_conf *read_conf(const char *file, const char *text, am_error *why)
     free(r.rules.place);
     if (!r.failed && cfg) {
         set_host_name(c);
-        load_psl(c);
-        load_sealers(c);
-        load_login_map(c);
+        r.failed =
+            r.failed || !load_psl(c, why) || !load_sealers(c, why) || !load_login_map(c, why);
         c->own[0] = c->authserv_id;
         c->own[1] = c->receiver;
     }
@@ -336,29 +376,44 @@ static bool is_boundary(char c)
     return strchr(" \t\r\n={}(),+\"'", c) != NULL;
 }
 
+/* The octet behind a string that begins at `s`; NULL: it does not end in its line (a backslash
+ * joins two). Adds the lines that it is long. */
+static char *skip_string(char *s, int *lines)
+{
+    char quote = *s++;
+    for (; *s && *s != '\n'; s++) {
+        if (*s == quote)
+            return s + 1;
+        if (*s == '\\' && s[1] && *++s == '\n')
+            ++*lines;
+    }
+    return NULL;
+}
+
 /* Comments become blanks: libconfuse 3.3 counts lines wrongly behind them, and takes a comment
- * that does not end for the end of the file. Returns 0, or the line of such a comment. */
-static int blank_comments(char *s)
+ * that does not end for the end of the file. No value holds a line end, so a string with one lacks
+ * its end. Returns 0, or the line at which `wrong` begins. */
+static int blank_comments(char *s, const char **wrong)
 {
     int line = 1;
-    char quote = '\0', before = '\n';
+    char before = '\n';
     for (; *s; before = *s, s++) {
         line += *s == '\n';
-        if (quote) {
-            if (*s == '\\' && s[1]) {
-                s++;
-                line += *s == '\n';
-            } else if (*s == quote) {
-                quote = '\0';
-            }
-        } else if ((*s == '"' || *s == '\'') && is_boundary(before)) {
-            quote = *s;
+        if (*s == '"' || *s == '\'') {
+            int lines = 0;
+            *wrong = *s == '"' ? "string does not end in its line; a \" is missing"
+                               : "string does not end in its line; a ' is missing";
+            if (!(s = skip_string(s, &lines)))
+                return line;
+            line += lines;
+            s--;
         } else if (is_boundary(before) && (*s == '#' || (*s == '/' && s[1] == '/'))) {
             while (s[1] && s[1] != '\n')
                 *s++ = ' ';
             *s = ' ';
         } else if (is_boundary(before) && *s == '/' && s[1] == '*') {
             char *end = strstr(s + 2, "*/");
+            *wrong = "comment does not end; a */ is missing";
             if (!end)
                 return line;
             for (; s < end + 2; s++) {
@@ -371,6 +426,23 @@ static int blank_comments(char *s)
     return 0;
 }
 
+/* Makes text of a file fit for libconfuse, or says what is wrong, and in which line. NULL: nothing
+ * is. */
+static const char *prepare(char *text, size_t n, int *line)
+{
+    const char *wrong = NULL, *nul = memchr(text, '\0', n);
+    *line = 1;
+    if (nul) {
+        for (const char *p = text; p < nul; p++)
+            *line += *p == '\n';
+        return "holds a NUL octet; wanted: text";
+    }
+    if (strncmp(text, byte_order_mark, 3) == 0)
+        memset(text, ' ', 3);
+    *line = blank_comments(text, &wrong);
+    return *line ? wrong : NULL;
+}
+
 /* The file and the mark behind it, comments blanked; freed by the caller. */
 static char *slurp(const char *file, am_error *why)
 {
@@ -378,25 +450,25 @@ static char *slurp(const char *file, am_error *why)
     char *text = f ? malloc(MAX_FILE + sizeof end_mark + 8) : NULL;
     errno = f && !text ? ENOMEM : errno;
     size_t n = text ? fread(text, 1, MAX_FILE, f) : 0;
-    bool good = text && !ferror(f);
-    if (!good)
-        am_error_set(why, "%s: %s", file, strerror(errno));
-    else if (n == MAX_FILE || memchr(text, '\0', n))
-        am_error_set(why, "%s: %s", file, n == MAX_FILE ? "over 1 MiB" : "holds a NUL octet");
+    bool good = text && !ferror(f) && n < MAX_FILE;
+    am_error_set(why, "%s: %s", file, n == MAX_FILE ? "over 1 MiB" : strerror(errno));
     if (f)
         fclose(f);
-    if (!good || n == MAX_FILE || memchr(text, '\0', n)) {
+    if (good) {
+        int line;
+        text[n] = '\0';
+        const char *wrong = prepare(text, n, &line);
+        if (wrong)
+            am_error_set(why, "%s:%d: %s", file, line, wrong);
+        good = !wrong;
+    }
+    if (!good) {
         free(text);
         return NULL;
     }
-    text[n] = '\0';
-    int line = blank_comments(text);
-    if (line) {
-        am_error_set(why, "%s:%d: comment does not end; a */ is missing", file, line);
-        free(text);
-        return NULL;
-    }
-    sprintf(text + n, "\n%s=x\n", end_mark);
+    while (n && (text[n - 1] == '\n' || text[n - 1] == ' '))
+        n--; /* so that what is missing at the end is told of the last line */
+    sprintf(text + n, " %s=x\n", end_mark);
     return text;
 }
 
@@ -416,15 +488,12 @@ static bool load_shadow(am_conf *c, am_error *why)
     am_error e;
     if (!*c->policy.shadow_file)
         return true;
-    const am_option *o = am_option_find("policy", "shadow");
-    unsigned line = c->line[o - am_option_table];
     c->shadow = load(c->policy.shadow_file, &e);
     if (!c->shadow)
-        am_error_set(why, "%s:%u: policy.shadow: %s", c->file, line, e.text);
-    else if (*c->shadow->policy.shadow_file)
-        am_error_set(why, "%s:%u: policy.shadow: %s names a shadow itself; take that out", c->file,
-            line, c->policy.shadow_file);
-    return c->shadow && !*c->shadow->policy.shadow_file;
+        return am_conf_wrong(c, "policy", "shadow", why, "%s", e.text);
+    return !*c->shadow->policy.shadow_file ||
+           am_conf_wrong(c, "policy", "shadow", why, "%s names a shadow itself; take that out",
+               c->policy.shadow_file);
 }
 
 am_conf *am_conf_load(const char *file, am_error *why)

@@ -6,7 +6,8 @@
 #include "milter/rule.h"
 #include "milter/socket.h"
 
-enum { AM_CONF_LIST_MAX = 256 }; /* entries of one list */
+enum { AM_CONF_LIST_MAX = 256 };        /* entries of one list */
+enum { AM_CONF_SESSIONS_MAX = 100000 }; /* of limits.sessions */
 
 typedef struct am_conf_list {
     unsigned n;
@@ -135,6 +136,13 @@ void am_conf_free(am_conf *c);            /* NULL is fine */
  * ("rule \"TITLE\""), with what it was and is (for rules "", "new", "gone", "changed", "moved"). */
 typedef void am_conf_say(void *to, const char *name, const char *was, const char *is);
 void am_conf_compare(const am_conf *was, const am_conf *is, am_conf_say *say, void *to);
+
+/* Where an option stands in its file; 0: it does not. */
+unsigned am_conf_line(const am_conf *c, const char *section, const char *name);
+
+/* `why` becomes "FILE:LINE: SECTION.NAME: ...". Always false. */
+bool am_conf_wrong(const am_conf *c, const char *section, const char *name, am_error *why,
+    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /* Are the files there that the configuration names (zone files)? False: `why`. Starts no thread. */
 bool am_conf_check(const am_conf *c, am_error *why);

@@ -74,15 +74,12 @@ bool am_conf_check(const am_conf *c, am_error *why)
     if (c->dns.zones.n) {
         am_dns *d = am_dns_zonefiles(c->dns.zones.item, c->dns.zones.n, &e);
         am_dns_free(d);
-        if (!d)
-            am_error_set(why, "%s: dns.zones: %s", c->file, e.text);
-        return d != NULL;
+        return d || am_conf_wrong(c, "dns", "zones", why, "%s", e.text);
     }
     if (c->dns.nameservers.n || access(c->dns.resolv_conf, R_OK) == 0)
         return true;
-    am_error_set(why, "%s: dns.resolv-conf: %s: %s; set dns.nameservers", c->file,
+    return am_conf_wrong(c, "dns", "resolv-conf", why, "%s: %s; set dns.nameservers",
         c->dns.resolv_conf, strerror(errno));
-    return false;
 }
 
 static bool is_local(const am_conf *c, const am_ip *ip)

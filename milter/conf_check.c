@@ -6,7 +6,6 @@
  */
 #include "milter/conf_check.h"
 #include "libauth/base/domain.h"
-#include "milter/option.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -32,12 +31,6 @@ void am_finding(am_findings *f, const char *file, unsigned line, const char *fmt
     f->found(f->to, text);
 }
 
-unsigned am_conf_line(const am_conf *c, const char *section, const char *name)
-{
-    const am_option *o = am_option_find(section, name);
-    return o ? c->line[o - am_option_table] : 0;
-}
-
 bool am_conf_acts(const am_conf *c)
 {
     for (size_t i = 0; i < c->rules; i++)
@@ -54,9 +47,9 @@ static bool has_class(const am_conf_classes *l, am_class wanted)
     return false;
 }
 
-bool am_conf_spares_local(const am_conf *c)
+bool am_conf_spares(const am_conf *c, am_class class)
 {
-    return has_class(&c->exempt, AM_CLASS_LOCAL) || has_class(&c->skip, AM_CLASS_LOCAL);
+    return has_class(&c->exempt, class) || has_class(&c->skip, class);
 }
 
 /* ---- Trust ---- */
@@ -100,7 +93,7 @@ static bool holds_all(const am_conf_nets *l, unsigned family)
 static void check_everybody(const am_conf *c, am_findings *f)
 {
     bool v4 = holds_all(&c->local_networks, 4), v6 = holds_all(&c->local_networks, 6);
-    if ((v4 || v6) && am_conf_acts(c) && am_conf_spares_local(c))
+    if ((v4 || v6) && am_conf_acts(c) && am_conf_spares(c, AM_CLASS_LOCAL))
         am_finding(f, c->file, am_conf_line(c, "", "local-networks"),
             "local-networks holds all addresses of IPv%s, so that nothing is ever enforced upon "
             "them; "

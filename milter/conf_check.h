@@ -35,14 +35,11 @@ void am_conf_check_sendmail(const am_conf *c, am_str text, am_findings *f);
 void am_finding(am_findings *f, const char *file, unsigned line, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Where an option stands in its file; 0: it does not. */
-unsigned am_conf_line(const am_conf *c, const char *section, const char *name);
-
 /* Is it a domain below which anybody can have a name? */
 bool am_conf_is_suffix(am_arena *a, const am_psl *psl, am_str domain);
 
-/* Is mail of local-networks left alone, or not even judged? */
-bool am_conf_spares_local(const am_conf *c);
+/* Is mail of these clients left alone, or not even judged? */
+bool am_conf_spares(const am_conf *c, am_class class);
 
 /* May the configuration refuse or set aside anything? */
 bool am_conf_acts(const am_conf *c);

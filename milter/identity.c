@@ -20,8 +20,8 @@ static const struct passwd *find_user(const am_conf *c, am_error *why)
     const struct passwd *p;
     if (*c->user) {
         if (!(p = getpwnam(c->user)))
-            am_error_set(
-                why, "%s: user \"%s\" does not exist; make it, or name another", c->file, c->user);
+            am_conf_wrong(
+                c, "", "user", why, "\"%s\" does not exist; make it, or name another", c->user);
         return p;
     }
     if ((p = getpwnam("authmill")) || (p = getpwnam("nobody")))
@@ -39,7 +39,8 @@ static bool find_socket_group(const am_conf *c, am_identity *out, am_error *why)
     if (g)
         out->socket_gid = g->gr_gid;
     else if (*c->socket_group)
-        am_error_set(why, "%s: socket-group \"%s\" does not exist", c->file, c->socket_group);
+        am_conf_wrong(c, "", "socket-group", why, "\"%s\" does not exist; make it, or name another",
+            c->socket_group);
     return g || !*c->socket_group;
 }
 
@@ -57,11 +58,9 @@ bool am_identity_find(const am_conf *c, am_identity *out, am_error *why)
     } else if (*c->user) {
         const struct passwd *p = getpwnam(c->user);
         if (!p || p->pw_uid != out->uid) {
-            am_error_set(why,
-                "%s: user \"%s\": only root can become another user; start as root, "
-                "or leave user out",
-                c->file, c->user);
-            return false;
+            return am_conf_wrong(c, "", "user", why,
+                "\"%s\": only root can become another user; start as root, or leave user out",
+                c->user);
         }
     }
     return find_socket_group(c, out, why);

@@ -51,7 +51,11 @@ static bool parse_sealer(am_arena *a, const am_option *o, const char *text, void
         return parse_text(a, o, text, to);
     if (!am_trust_entry_parse(a, NULL, am_str_of(text), &entry, NULL))
         return false;
-    am_str name = am_str_format(a, "%s%.*s", entry.below ? "." : "", AM_ARG(entry.domain));
+    am_str name = am_str_format(a, "%s%.*s",
+        entry.below && entry.itself ? "*."
+        : entry.below               ? "."
+                                    : "",
+        AM_ARG(entry.domain));
     memcpy(to, &name.p, sizeof name.p);
     return name.p != NULL;
 }
@@ -304,8 +308,7 @@ const am_option am_option_table[] = {
     {"dkim", "max-rsa-bits", "4096", NUMBER(dkim.max_rsa_bits, 1024, 16384)},
     {"dkim", "clock-drift", "300", NUMBER(dkim.clock_drift, 0, 86400)},
     {"arc", "trusted-sealers", "{}", LIST(arc.trusted_sealers, parse_sealer),
-        .right =
-            "domains such as example.org, .example.org for it and all below it, or file:/PATH"},
+        .right = "domains such as example.org, .example.org for all below it, or file:/PATH"},
     {"arc", "max-sets", "50", NUMBER(arc.max_sets, 1, AM_ARC_MAX)},
     {"dmarc", "enforce", "no", BOOL(dmarc.enforce, yes_no)},
     {"dmarc", "org-domain", "tree-walk", BOOL(dmarc.use_psl, org_domain)},
@@ -329,8 +332,9 @@ const am_option am_option_table[] = {
     {"limits", "fields", "10000", NUMBER(limits.fields, 100, 100000)},
     {"limits", "memory", "64M", OCTETS(limits.memory, 1 * MIB, 2 * GIB)},
     {"limits", "dns-questions", "150", NUMBER(limits.dns_questions, 10, 10000)},
-    {"limits", "sessions", "10000", NUMBER(limits.sessions, 1, 100000)},
-    {"limits", "sessions-per-client", "100", NUMBER(limits.client_sessions, 0, 100000)},
+    {"limits", "sessions", "10000", NUMBER(limits.sessions, 1, AM_CONF_SESSIONS_MAX)},
+    {"limits", "sessions-per-client", "100",
+        NUMBER(limits.client_sessions, 0, AM_CONF_SESSIONS_MAX)},
     {"limits", "recipients", "1000", NUMBER(limits.recipients, 1, 100000)},
     {"limits", "silence", "7200", NUMBER(limits.silence, 10, 86400)},
     {"decision-log", "path", "", TEXT(decision_log.path, parse_file),
@@ -356,6 +360,14 @@ const am_option *am_option_find(const char *section, const char *name)
             strcmp(am_option_table[i].name, name) == 0)
             return &am_option_table[i];
     return NULL;
+}
+
+bool am_option_section(const char *name)
+{
+    for (size_t i = 0; i < am_option_count; i++)
+        if (*name && strcmp(am_option_table[i].section, name) == 0)
+            return true;
+    return false;
 }
 
 /* How many letters must be put in, taken out or changed (Levenshtein); long words are far. */
@@ -388,6 +400,15 @@ const char *am_option_nearest(const char *section, const char *wrong, const char
 {
     const char *found = NULL;
     size_t n = strlen(wrong);
+    for (size_t i = 0; i < am_option_count; i++) { /* dmarc.enforce, as messages have it */
+        const am_option *o = &am_option_table[i];
+        size_t dot = strlen(o->section);
+        if (dot && dot < n && wrong[dot] == '.' && strncmp(wrong, o->section, dot) == 0 &&
+            strcmp(wrong + dot + 1, o->name) == 0) {
+            *where = o->section;
+            return o->name;
+        }
+    }
     /* Two points a letter, one for another section: as much as this is not near. */
     unsigned best = n < 4 ? 4 : n < 8 ? 6 : 8;
     for (size_t i = 0; i < am_option_count; i++) {

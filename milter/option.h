@@ -32,6 +32,9 @@ extern const size_t am_option_count;
 /* NULL: no such option. `section` "" is the top. */
 const am_option *am_option_find(const char *section, const char *name);
 
+/* Is it the name of a section of options? */
+bool am_option_section(const char *name);
+
 /* The known name (option or section) that is nearest to a wrong one; NULL: none is near.
  * `*section` is set to the section it belongs to. */
 const char *am_option_nearest(const char *section, const char *wrong, const char **where);

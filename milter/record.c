@@ -215,6 +215,12 @@ const am_part am_parts[] = {
     {.name = NULL},
 };
 
+const char *am_record_stage(unsigned stage)
+{
+    static const char *const word[] = {[AM_STAGE_MAIL] = "mail", [AM_STAGE_RCPT] = "rcpt"};
+    return stage < sizeof word / sizeof *word ? word[stage] : NULL;
+}
+
 const char *const am_record_status[4] = {"data", "nodata", "nxdomain", "tempfail"};
 
 const am_record_type am_record_types[] = {{"A", AM_DNS_A}, {"AAAA", AM_DNS_AAAA}, {"MX", AM_DNS_MX},

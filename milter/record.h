@@ -16,9 +16,11 @@ typedef struct am_record {
     am_str time; /* when it was decided: "2026-01-31T12:00:00.000Z" */
     am_str id;   /* the MTA's queue id; absent: none */
     unsigned rcpts;
-    uint64_t took_us;            /* that the end of the message waited for us */
+    uint64_t took_us;            /* that the MTA waited for the answer */
     const am_evidence *evidence; /* NULL: there was none */
     am_decision decision;
+    bool shadowed; /* policy.shadow would have decided otherwise: */
+    am_decision shadow;
     /* What the verdicts depend on besides: spf, dmarc.max_walks and receiver of these count;
      * `psl`: Organizational Domains by the public suffix list. */
     am_options options;
@@ -26,8 +28,9 @@ typedef struct am_record {
     const am_dns_lookup *lookup;
     size_t lookups;
     bool full;      /* of am_dns_lookups */
-    am_facts facts; /* at STAGE_END; recipients are not kept */
+    am_facts facts; /* STAGE_END, or where it was refused before; recipients are not kept */
     bool cut;       /* something was left out, as the line would have been too long */
+    size_t max;     /* octets of the line; 0: AM_RECORD_MAX */
 } am_record;
 
 /* The line with its LF, malloc'd; NULL: out of memory. Left out, as syslog does not have it
@@ -55,6 +58,9 @@ void am_record_unbound(am_options *o);
 
 /* Gives the message what was recorded: envelope, author, verdicts of DKIM and ARC. */
 void am_record_feed(const am_record *r, am_message *m);
+
+/* Judges what was fed, as far as the message had come then. */
+const am_evidence *am_record_finish(const am_record *r, am_message *m);
 
 typedef struct am_difference {
     am_str what; /* "spf.result", "action" */

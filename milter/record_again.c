@@ -33,6 +33,15 @@ void am_record_feed(const am_record *r, am_message *m)
         am_message_sender(m, e->mail_from);
     if (e->has_dmarc)
         am_message_recorded(m, e);
+    else if (e->auth_user.n)
+        am_message_login(m, &(am_login){.user = e->auth_user});
+}
+
+const am_evidence *am_record_finish(const am_record *r, am_message *m)
+{
+    if (r->facts.stage != AM_STAGE_END)
+        return am_message_envelope(m, r->evidence->has_iprev);
+    return am_message_finish(m);
 }
 
 static void differ(am_differences *d, am_str what, am_str recorded, am_str now)

@@ -39,6 +39,9 @@ extern const am_part am_parts[];
 /* The value as text: a word, a number, "yes"; empty for zero and for no text. In the arena. */
 am_str am_member_text(am_arena *a, const am_member *m, const void *of);
 
+/* "mail", "rcpt"; NULL: the end of the message, or no stage. */
+const char *am_record_stage(unsigned stage);
+
 /* "data", "nodata", "nxdomain", "tempfail". */
 extern const char *const am_record_status[4];
 

@@ -398,9 +398,18 @@ static void read_rule(reader *r, const json_t *o, am_decision *d)
     d->rule = rule;
 }
 
+static void read_decision(reader *r, const json_t *o, am_decision *d)
+{
+    *d = (am_decision){.disposition = "none", .why = ""};
+    take(r, o, am_members_decision, d);
+    read_rule(r, o, d);
+}
+
 static void read_facts(reader *r, const json_t *o, am_facts *f)
 {
     *f = (am_facts){.stage = AM_STAGE_END};
+    if (json_object_get(o, "stage"))
+        f->stage = (am_stage)word_of(r, o, "stage", am_record_stage);
     take(r, o, am_members_facts, f);
     f->octets = count_of(r, o, "octets", INT64_MAX);
     f->now = (int64_t)count_of(r, o, "decided", INT64_MAX);
@@ -409,11 +418,13 @@ static void read_facts(reader *r, const json_t *o, am_facts *f)
 static void read_record(reader *r, const json_t *o, am_record *out)
 {
     *out = (am_record){.time = text_of(r, o, "time"), .id = text_of(r, o, "id")};
-    out->decision = (am_decision){.disposition = "none", .why = ""};
-    take(r, o, am_members_decision, &out->decision);
+    const json_t *shadow = object_of(r, o, "shadow");
+    read_decision(r, o, &out->decision);
+    out->shadowed = shadow != NULL;
+    if (shadow)
+        read_decision(r, shadow, &out->shadow);
     out->rcpts = (unsigned)count_of(r, o, "rcpts", UINT_MAX);
     out->took_us = count_of(r, o, "took_us", INT64_MAX);
-    read_rule(r, o, &out->decision);
     read_facts(r, o, &out->facts);
     out->cut = flag_of(r, o, "cut");
     if (json_object_get(o, "now")) { /* stands in every evidence */

@@ -257,18 +257,33 @@ static void put_options(writer *w, json_t *o, const am_record *r)
 
 /* ---- The line ---- */
 
+static void put_decision(writer *w, json_t *o, const am_decision *d)
+{
+    put_members(w, o, am_members_decision, d);
+    if (!d->rule)
+        return;
+    put(w, o, "rule", octets(am_str_of(d->rule->title)));
+    put(w, o, "rule_reason", octets(am_str_of(d->rule->reason)));
+}
+
+static void put_shadow(writer *w, json_t *o, const am_decision *d)
+{
+    json_t *j = json_object();
+    put_decision(w, j, d);
+    put(w, o, "shadow", j);
+}
+
 static json_t *whole(writer *w, const am_record *r, int level)
 {
     json_t *o = json_object();
     put(w, o, "v", json_integer(AM_RECORD_VERSION));
     put_str(w, o, "time", r->time);
     put_str(w, o, "id", r->id);
-    put_members(w, o, am_members_decision, &r->decision);
+    put_str(w, o, "stage", am_str_of(am_record_stage(r->facts.stage)));
+    put_decision(w, o, &r->decision);
     put_count(w, o, "took_us", r->took_us);
-    if (r->decision.rule) {
-        put(w, o, "rule", octets(am_str_of(r->decision.rule->title)));
-        put(w, o, "rule_reason", octets(am_str_of(r->decision.rule->reason)));
-    }
+    if (r->shadowed)
+        put_shadow(w, o, &r->shadow);
     put_members(w, o, am_members_facts, &r->facts);
     put_count(w, o, "octets", r->facts.octets);
     put_count(w, o, "decided", (uint64_t)r->facts.now);
@@ -313,11 +328,12 @@ am_str am_record_spell(am_arena *a, am_str text)
 
 char *am_record_write(const am_record *r, size_t *n)
 {
+    size_t max = r->max ? r->max : AM_RECORD_MAX;
     char *line = NULL;
     for (int level = WHOLE; level < LEVELS; level++) {
         free(line);
         line = line_of(r, level, n);
-        if (!line || *n <= AM_RECORD_MAX)
+        if (!line || *n <= max)
             return line;
     }
     free(line); /* a queue id of a megabyte: nobody will look for it */

@@ -101,9 +101,12 @@ static bool within(const am_test *t, unsigned words)
 }
 
 /* The line of what contradicts; 0: nothing does. */
-static unsigned contradiction(const am_rule *r, const char **what)
+static unsigned contradiction(const am_conf *c, const am_rule *r, const char **what)
 {
+    bool ours = am_conf_spares(c, AM_CLASS_AUTHENTICATED);
     for (size_t i = 0; i < sizeof impossible / sizeof *impossible; i++) {
+        if (!ours && strcmp(impossible[i].first, "own") == 0)
+            continue;
         const am_test *a = test_named(r, impossible[i].first);
         const am_test *b = test_named(r, impossible[i].second);
         *what = impossible[i].second;
@@ -127,7 +130,7 @@ static unsigned contradiction(const am_rule *r, const char **what)
 static void check_itself(const am_conf *c, const am_rule *r, am_findings *f)
 {
     const char *what;
-    unsigned line = contradiction(r, &what);
+    unsigned line = contradiction(c, r, &what);
     if (line)
         am_finding(f, c->file, line,
             "rule \"%.60s\" can never hold: %s contradicts its other conditions; take one of them "
@@ -234,7 +237,7 @@ static void check_client(const am_conf *c, const am_rule *r, am_findings *f)
     const am_test *t = test_named(r, "client");
     am_names local = {.n = 0};
     am_str key[AM_CONF_LIST_MAX];
-    am_arena *a = t && !r->own && am_conf_spares_local(c) ? am_arena_new(0) : NULL;
+    am_arena *a = t && !r->own && am_conf_spares(c, AM_CLASS_LOCAL) ? am_arena_new(0) : NULL;
     bool good = a != NULL;
     for (unsigned i = 0; good && i < c->local_networks.n; i++) {
         char text[AM_IP_TEXT];
@@ -280,7 +283,8 @@ static void check_trust(const am_conf *c, const am_rule *r, const am_psl *psl, a
 {
     for (size_t i = 0; r->measure == AM_MEASURE_ACCEPT && i < r->groups; i++)
         for (size_t k = 0; r->group[i].kind != AM_GROUP_NOT && k < r->group[i].n; k++)
-            if (r->group[i].test[k].what->kind == AM_CONDITION_DOMAIN)
+            if (r->group[i].test[k].what->kind == AM_CONDITION_DOMAIN &&
+                strcmp(r->group[i].test[k].what->name, "rcpt") != 0)
                 check_suffix(c, r, &r->group[i].test[k], psl, f);
 }
 

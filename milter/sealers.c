@@ -14,6 +14,8 @@
 
 enum { MAX_OCTETS = 8 << 20 }; /* of a file */
 
+static const char right[] = "wanted: example.org, or .example.org for all below it";
+
 static bool is_file(const char *item)
 {
     return am_str_istarts(am_str_of(item), "file:");
@@ -60,7 +62,7 @@ static bool read_file(
         return false;
     bool good = am_trust_list_parse(a, psl, am_str_n(text, n), out, &e);
     if (!good)
-        am_error_set(why, "%s: %s", path, e.text);
+        am_error_set(why, "%s: %s; %s", path, e.text, right);
     free(text);
     return good;
 }
@@ -74,7 +76,7 @@ static bool read_domain(
     am_error_set(&e, "out of memory");
     if (entry && am_trust_entry_parse(a, psl, am_str_of(item), entry, &e))
         return true;
-    am_error_set(why, "\"%s\": %s", item, e.text);
+    am_error_set(why, "\"%s\": %s; %s", item, e.text, right);
     return false;
 }
 

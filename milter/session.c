@@ -168,9 +168,46 @@ static am_facts facts_of(am_session *s, am_stage stage)
     return f;
 }
 
+static uint64_t clock_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* The line of the decision log. `shadow`: what policy.shadow would have done, or NULL. `from`: when
+ * the step came that is answered. */
+static void keep_record(am_session *s, const char *id, const am_evidence *e, const am_facts *f,
+    const am_decision *shadow, uint64_t from)
+{
+    char time[AM_RECORD_TIME];
+    size_t n = 0;
+    if (!s->declog)
+        return;
+    am_record r = {.time = am_str_of(am_record_time(time)),
+        .id = am_str_of(id),
+        .rcpts = s->recipients,
+        .took_us = clock_us() - from,
+        .evidence = e,
+        .decision = s->outcome.decision,
+        .shadowed = shadow != NULL,
+        .options = *s->options,
+        .psl = s->options->dmarc.psl != NULL,
+        .facts = *f,
+        .max = am_declog_max(s->declog)};
+    if (shadow)
+        r.shadow = *shadow;
+    if (e)
+        r.lookup = am_dns_lookups(am_message_dns(s->message), &r.lookups, &r.full);
+    r.cut = e && !r.lookup;
+    char *line = am_record_write(&r, &n);
+    am_declog_put(s->declog, line, n);
+}
+
 /* Refused before the message has come, where the configuration lets rules do that. */
 static const am_decision *refuse_early(am_session *s, am_stage stage, const am_mailbox *rcpt)
 {
+    uint64_t from = clock_us();
     if (!s->message || stage < s->needs.early || s->skipped ||
         am_client_is_relay(s->options, &s->client)) /* who is behind it, the header tells */
         return NULL;
@@ -181,6 +218,7 @@ static const am_decision *refuse_early(am_session *s, am_stage stage, const am_m
     if (!am_policy_early(s->conf, e, &f, &s->outcome.decision))
         return NULL;
     am_log_message(NULL, e, &s->outcome.decision);
+    keep_record(s, NULL, e, &f, NULL, from);
     return &s->outcome.decision;
 }
 
@@ -194,6 +232,8 @@ static bool is_skipped(const am_session *s, const am_login *login)
 
 const am_decision *am_session_sender(am_session *s, const am_mail *mail)
 {
+    if (s->sent) /* without an abort: what was begun is over all the same */
+        am_session_reset(s);
     s->skipped = is_skipped(s, &mail->login);
     begin(s);
     if (!s->message)
@@ -309,37 +349,6 @@ static const char *write_field(am_session *s, const am_evidence *e, const am_dec
     return am_str_format(a, "%s%.*s", s->terms.leading_space ? " " : "", AM_ARG(value)).p;
 }
 
-static uint64_t clock_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-/* The message's line of the decision log. `from`: when the end of the message came. */
-static void keep_record(
-    am_session *s, const char *id, const am_evidence *e, const am_facts *f, uint64_t from)
-{
-    char time[AM_RECORD_TIME];
-    size_t n = 0;
-    if (!s->declog)
-        return;
-    am_record r = {.time = am_str_of(am_record_time(time)),
-        .id = am_str_of(id),
-        .rcpts = s->recipients,
-        .took_us = clock_us() - from,
-        .evidence = e,
-        .decision = s->outcome.decision,
-        .options = *s->options,
-        .psl = s->options->dmarc.psl != NULL,
-        .facts = *f};
-    if (e)
-        r.lookup = am_dns_lookups(am_message_dns(s->message), &r.lookups, &r.full);
-    r.cut = e && !r.lookup;
-    char *line = am_record_write(&r, &n);
-    am_declog_put(s->declog, line, n);
-}
-
 /* The field that a delivery agent's filter looks for, or that a rule asked for. False: no memory.
  */
 static bool write_mark(am_session *s, am_outcome *o)
@@ -400,9 +409,10 @@ am_outcome *am_session_finish(am_session *s, const char *id)
     if (!s->skipped)
         e = judge(s, &f, o);
     am_log_message(id, e, &o->decision);
-    keep_record(s, id, e, &f, from);
-    if (!o->decision.fault && am_policy_shadow(s->conf, e, &f, &o->decision, &other))
+    bool otherwise = !o->decision.fault && am_policy_shadow(s->conf, e, &f, &o->decision, &other);
+    if (otherwise)
         am_log_shadow(id, &o->decision, &other);
+    keep_record(s, id, e, &f, otherwise ? &other : NULL, from);
     begin_strips(s, e, o);
     return o;
 }

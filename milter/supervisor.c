@@ -9,11 +9,11 @@
  */
 #include "config.h"
 
-#include "milter/access.h"
 #include "milter/conf_check.h"
 #include "milter/crew.h"
 #include "milter/daemon.h"
 #include "milter/log.h"
+#include "milter/ready.h"
 #include "milter/sandbox.h"
 #include "milter/worker.h"
 
@@ -67,32 +67,6 @@ static int complain(int status, const char *text)
 {
     fprintf(stderr, "authmilld: %s\n", text);
     return status;
-}
-
-/* The files that the configuration is made of are ours alone. */
-static bool trusted_files(const am_conf *c, am_error *why)
-{
-    bool good = (!*c->methods.login_map_file || am_access_file(c->methods.login_map_file, why)) &&
-                (!*c->dmarc.psl_file || am_access_file(c->dmarc.psl_file, why));
-    for (unsigned i = 0; i < c->dns.zones.n; i++)
-        good = good && am_access_file(c->dns.zones.item[i], why);
-    return good && (!c->socket.path || am_access_directory(c->socket.path, why)) &&
-           (!*c->pid_file || am_access_directory(c->pid_file, why)) &&
-           (!*c->decision_log.path || am_access_directory(c->decision_log.path, why));
-}
-
-/* Reads and checks everything that can be checked without changing anything. NULL: `why`. */
-static am_conf *load(const char *file, am_identity *identity, am_error *why)
-{
-    am_error e;
-    am_conf *c = am_access_file(file, why) ? am_conf_load(file, why) : NULL;
-    if (c && !am_declog_check(c->decision_log.path, &e))
-        am_error_set(why, "%s: decision-log.path: %s", file, e.text);
-    else if (c && trusted_files(c, why) && am_identity_find(c, identity, why) &&
-             am_conf_check(c, why))
-        return c;
-    am_conf_free(c);
-    return NULL;
 }
 
 /* What reads well but cannot be meant: said, and no reason not to start. */
@@ -167,7 +141,7 @@ static void reload(supervisor *s)
         am_log(LOG_ERR, "reload: nothing is changed: with this libmilter it needs a restart");
         return;
     }
-    am_conf *next = load(s->conf_file, &identity, &why);
+    am_conf *next = am_ready_load(s->conf_file, &identity, &why);
     if (!next) {
         am_log(LOG_ERR, "reload: nothing is changed: %s", why.text);
         return;
@@ -378,6 +352,7 @@ static int serve(supervisor *s, int waiting, am_error *why)
         return EX_UNAVAILABLE;
     char *path = s->conf->socket.path ? strdup(s->conf->socket.path) : NULL;
     am_error_set(why, "the worker did not start; the log says why");
+    am_worker_raise_limit(s->conf);
     int status = start_first(s, path);
     if (status == EX_OK)
         status = am_daemon_write_pid(s->pid_file, why) ? EX_OK : EX_CONFIG;
@@ -423,7 +398,11 @@ static const char usage[] =
     "  -t         check the configuration and leave: 0 is good, 78 is bad\n"
     "  --help, --version\n"
     "\n"
-    "SIGHUP reloads the configuration, SIGTERM ends. See authmilld(8), authmill.conf(5).\n";
+    "SIGHUP reloads the configuration, SIGTERM ends. See authmilld(8), authmill.conf(5).\n"
+    "\n"
+    "examples\n"
+    "  authmilld -t -c new.conf\n"
+    "  authmilld -d -p /run/authmilld.pid\n";
 
 /* -1: go on; else the status to leave with. */
 static int parse_arguments(int argc, char **argv, arguments *a)
@@ -479,7 +458,7 @@ int main(int argc, char **argv)
     if (status >= 0)
         return status;
     umask(022); /* nothing that we make can others write to */
-    s.conf = load(a.conf, &s.identity, &why);
+    s.conf = am_ready_load(a.conf, &s.identity, &why);
     if (!s.conf)
         return complain(EX_CONFIG, why.text);
     if (a.test) {

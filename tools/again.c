@@ -49,7 +49,7 @@ static bool compute(am_arena *a, am_again *x, const am_judge *j, bool judged, am
     if (!x->message)
         return false;
     am_record_feed(x->record, x->message);
-    x->evidence = am_message_finish(x->message);
+    x->evidence = am_record_finish(x->record, x->message);
     if (!judged && !(x->evidence = keep_trust(a, x->evidence, x->record->evidence)))
         return false;
     x->asked = am_dns_lookups(am_message_dns(x->message), &x->asks, &full);
@@ -117,6 +117,16 @@ static json_t *lookups(am_arena *a, const am_record *r)
     return list;
 }
 
+static json_t *shadow(const am_decision *d)
+{
+    json_t *o = json_object();
+    put(o, "action", am_str_of(am_action_word(d->action)));
+    put(o, "measure", am_str_of(am_measure_word(d->measure)));
+    put(o, "why", am_str_of(d->why));
+    put(o, "rule", am_str_of(d->rule ? d->rule->title : ""));
+    return o;
+}
+
 /* What was recorded, in the words of check. */
 static json_t *record(am_arena *a, const am_record *r, const am_judge *j)
 {
@@ -130,6 +140,8 @@ static json_t *record(am_arena *a, const am_record *r, const am_judge *j)
     json_object_set_new(o, "action", json_string(am_action_word(r->decision.action)));
     put(o, "why", am_str_of(r->decision.why));
     put(o, "rule", am_str_of(r->decision.rule ? r->decision.rule->title : ""));
+    if (r->shadowed)
+        json_object_set_new(o, "shadow", shadow(&r->shadow));
     put(o, "client", am_str_of(e && e->ip.family ? am_ip_text(&e->ip, ip) : ""));
     put(o, "helo", e ? e->helo : (am_str){0});
     put(o, "mail_from", e ? e->mail_from : (am_str){0});

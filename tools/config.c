@@ -10,8 +10,8 @@
 
 #include "tools/tools.h"
 
-#include "milter/access.h"
 #include "milter/conf_check.h"
+#include "milter/ready.h"
 #include "tools/command.h"
 
 #include <errno.h>
@@ -137,12 +137,11 @@ static int check_mta(const request *r, const am_conf *c, am_findings *f)
 static am_conf *load(const request *r)
 {
     am_error why;
-    am_conf *c = am_access_file(r->conf, &why) ? am_conf_load(r->conf, &why) : NULL;
-    if (c && am_conf_check(c, &why))
-        return c;
-    am_conf_free(c);
-    am_tool_fail(&am_tool_config, EX_CONFIG, "%s", why.text);
-    return NULL;
+    am_identity identity;
+    am_conf *c = am_ready_load(r->conf, geteuid() == 0 ? &identity : NULL, &why);
+    if (!c)
+        am_tool_fail(&am_tool_config, EX_CONFIG, "%s", why.text);
+    return c;
 }
 
 static int check(const request *r)
@@ -233,6 +232,7 @@ static int am_config_run(int argc, char **argv)
     }
     for (size_t i = 0; argc > 1 && i < sizeof words / sizeof *words; i++)
         if (strcmp(argv[1], words[i].name) == 0) {
+            argv[1] = argv[0];
             int status = parse(&r, argc - 1, argv + 1);
             return status == HELP_SHOWN ? EX_OK : status == EX_OK ? words[i].run(&r) : status;
         }

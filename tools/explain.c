@@ -93,14 +93,28 @@ static void text_rest(am_arena *a, const am_again *x)
     }
 }
 
+/* What policy.shadow would have done then. */
+static void text_shadow(const am_decision *d)
+{
+    printf("\nshadow     %s", am_measure_word(d->measure));
+    if (d->rule) {
+        fputs(", rule \"", stdout);
+        am_show(stdout, am_str_of(d->rule->title));
+        fputc('"', stdout);
+    }
+    fputc('\n', stdout);
+}
+
 static void print_text(am_arena *a, const am_again *x)
 {
     am_text_outcome o = {am_action_word(x->decision.action), x->decision.disposition};
     text_head(x->record);
     if (x->evidence)
-        am_text_evidence(stdout, x->evidence, &o, x->computed, am_judge_colour());
+        am_text_evidence(stdout, x->evidence, &o, x->computed, am_show_colour());
     else
         printf("%-10s %s, as nothing was found out: %s\n", "action", o.action, x->decision.why);
+    if (x->record->shadowed)
+        text_shadow(&x->record->shadow);
     if (x->computed)
         text_rest(a, x);
     else if (x->evidence)

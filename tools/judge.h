@@ -44,7 +44,4 @@ bool am_judge_append(am_judge_list *l, const char *value);
 int am_judge_dns(const am_tool *tool, const am_judge_list *zones, const am_judge_list *nameservers,
     am_dns **out);
 
-/* Colours are wanted on standard output. */
-bool am_judge_colour(void);
-
 #endif

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { NAME_WIDTH = 26, DOMAIN_WIDTH = 24, CELL_WIDTH = 36, BAR_WIDTH = 30, BAR_MS = 100 };
 
@@ -213,7 +212,7 @@ void am_report_begin(
         .configs = n,
         .json = json,
         .differences_only = differences_only,
-        .bar = isatty(STDERR_FILENO) == 1};
+        .bar = am_show_terminal(stderr)};
     if (!json)
         return;
     fputs("{\"configs\": ", stdout);

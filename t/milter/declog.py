@@ -16,6 +16,7 @@ from milterclient import Client, Daemon, session  # noqa: E402
 import tap  # noqa: E402
 from tap import build, is_, like, ok  # noqa: E402
 
+AUTHMILL = build("authmill")
 AUTHMILLD = build("authmilld")
 FILES = {"zone": zone('hostile.example. TXT "v=spf1 exp=e.hostile.example -all"\n'
                       'e.hostile.example. TXT "\\"},{\\"id\\":\\"forged\\" \\\\u0000"\n')}
@@ -245,5 +246,64 @@ def skipped():
             ("accept", "skipped", False, False), "a message that was not judged")
 
 
+def refused_early():
+    """What is refused at MAIL or RCPT has a line too, and replay repeats it as far as the message had come."""
+    more = 'spf { reject-at = rcpt }\nrule r { when { spf = fail } action = reject reason = x }\n' \
+           'rule u { when { auth-user = mallory } action = tempfail }\nrule late { when { dmarc = fail } action = hold }\n'
+    with daemon(more=more) as d, Client(d.socket) as c:
+        c.negotiate()
+        c.connect("198.51.100.1")
+        c.helo("mail.garden.example")
+        c.mail("news@garden.example")
+        is_(c.rcpt("secret@here.example")[0], "y", "refused at RCPT")
+        record = lines(d.dir + "/decisions", 1)[0]
+        is_((record.get("id"), record["stage"], record["action"], record["rule"], record["code"], record["xcode"]),
+            (None, "rcpt", "reject", "r", "550", "5.7.23"), "it has a line")
+        is_((record["spf"]["result"], record["client"], "dmarc" in record, "rcpts" in record),
+            ("fail", "198.51.100.1", False, False), "with what is known")
+        ok("TXT garden.example" in [x["type"] + " " + x["name"] for x in record["lookups"]], "and the look-ups")
+        ok("secret" not in json.dumps(record), "and no recipient")
+        c.abort()
+        c.macros("M", auth_authen="mallory")
+        c.mail("news@other.example")
+        is_((c.rcpt("secret@here.example")[0], lines(d.dir + "/decisions", 2)[1]["user"]), ("y", "mallory"), "a login")
+        c.quit()
+        path = d.dir + "/decisions"
+        for name, conf_file, want in (("the same configuration", d.conf, (["reject", "tempfail"], 0, 0)),
+                                      ("one without the rule", d.dir + "/other", (["accept", "accept"], 2, 0)),
+                                      ("one that asks for what was not known", d.dir + "/third", (["accept", "tempfail"], 1, 0))):
+            with open(d.dir + "/other", "w") as f:
+                f.write(conf().replace("{dir}", d.dir))
+            with open(d.dir + "/third", "w") as f:
+                f.write(conf(more="rule a { when { dmarc = fail } action = hold }\n" + more).replace("{dir}", d.dir))
+            p = subprocess.run([AUTHMILL, "replay", "--config", conf_file, "--format", "json", path], capture_output=True,
+                               timeout=30, check=False)
+            got = json.loads(p.stdout)
+            is_(([m["outcomes"][1]["action"] for m in got["messages"]], got["summary"]["decided_otherwise"],
+                 got["summary"]["other_results"]), want, "replay: " + name)
+
+
+def shadowed():
+    """What policy.shadow would have done is in the line, and explain tells it."""
+    with daemon() as d:
+        with open(d.dir + "/shadow", "w") as f:
+            f.write("rule next { when { spf = pass } action = hold reason = new }\n")
+        d.write(conf(more='policy { shadow = "{dir}/shadow" }\n'))
+        d.process.send_signal(signal.SIGHUP)
+        ok(d.logged("reloaded"), "a shadow")
+        code(d)
+        code(d, ip="198.51.100.1", helo="x.example", mail_from="news@garden.example")
+        first, second = lines(d.dir + "/decisions", 2)
+        is_((first["action"], first["shadow"]["action"], first["shadow"]["measure"], first["shadow"]["rule"],
+             first["shadow"]["rule_reason"]), ("accept", "quarantine", "hold", "next", "new"), "it would have held that")
+        ok("shadow" not in second, "and done the same with another")
+        run = [AUTHMILL, "explain", "--config", d.conf, "--log", d.dir + "/decisions", "--all", "QUEUEID"]
+        p = subprocess.run(run, capture_output=True, timeout=30, check=False)
+        is_(p.stdout.decode().count('shadow     hold, rule "next"'), 1, "explain says so")
+        p = subprocess.run(run + ["--format", "json"], capture_output=True, timeout=30, check=False)
+        is_([json.loads(x)["record"].get("shadow") for x in p.stdout.splitlines()],
+            [{"action": "quarantine", "measure": "hold", "why": "rule", "rule": "next"}, None], "and in JSON")
+
+
 tap.run(said, hostile, kept_over_reload, checked, worker_comes_back, disk_is_full, nobody_reads, at_the_end,
-        to_standard_output, not_wanted, skipped)
+        to_standard_output, not_wanted, skipped, refused_early, shadowed)

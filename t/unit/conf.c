@@ -148,7 +148,7 @@ static void all_options(void **state)
     assert_int_equal(c->arc.trusted_sealers.n, 3);
     assert_string_equal(c->arc.trusted_sealers.item[0], "example.org");
     assert_string_equal(c->arc.trusted_sealers.item[1], "xn--bcher-kva.example");
-    assert_string_equal(c->arc.trusted_sealers.item[2], ".example.net");
+    assert_string_equal(c->arc.trusted_sealers.item[2], "*.example.net");
     assert_int_equal(o.trusted_sealers.n, 3);
     want_str("exact", o.trusted_sealers.entry[0].domain, "example.org");
     assert_false(o.trusted_sealers.entry[0].below);
@@ -255,15 +255,15 @@ static const struct {
         "1: dmarc.org-domain: \"suffix\" is not right; wanted: tree-walk or psl"},
     {"arc { trusted-sealers = {\"*.org\"} }\n",
         "1: arc.trusted-sealers: \"*.org\" is not right; wanted: domains such as example.org, "
-        ".example.org for it and all below it, or file:/PATH"},
+        ".example.org for all below it, or file:/PATH"},
     {"arc { trusted-sealers = {\"file:list\"} }\n",
         "1: arc.trusted-sealers: \"file:list\" is not right; wanted: domains such as example.org, "
-        ".example.org for it and all below it, or file:/PATH"},
+        ".example.org for all below it, or file:/PATH"},
     {"arc { trusted-sealers = {\"file:/nowhere/list\"} }\n",
-        " arc.trusted-sealers: /nowhere/list: No such file or directory"},
+        "1: arc.trusted-sealers: /nowhere/list: No such file or directory"},
     {"arc { trusted-sealers = {\"exa mple.org\"} }\n",
         "1: arc.trusted-sealers: \"exa mple.org\" is not right; wanted: domains such as "
-        "example.org, .example.org for it and all below it, or file:/PATH"},
+        "example.org, .example.org for all below it, or file:/PATH"},
     {"authserv-id = \"mx example\"\n",
         "1: authserv-id: \"mx example\" is not right; wanted: a name "
         "without spaces, of at most 253 octets"},
@@ -272,15 +272,20 @@ static const struct {
         "2: dkim.engine: given twice; keep one of them"},
     {"local-networks = {10.0.0.1}\nlocal-networks = {10.0.0.2}\n",
         "2: local-networks: given twice; keep one of them"},
-    {"dmarc {\n enforce = yes\n\n", "5: section \"dmarc\" does not end; a } is missing"},
-    {"user = a }\n", "1: unexpected closing brace"},
-    {"dmarc = yes\n", "1: missing opening brace for section 'dmarc'"},
-    {"user a\n", "1: missing equal sign after option 'user'"},
+    {"dmarc {\n enforce = yes\n\n", "1: section \"dmarc\" does not end; a } is missing"},
+    {"user = a }\n", "1: unexpected closing brace; there is one } too many"},
+    {"dmarc = yes\n", "1: missing opening brace for section 'dmarc'; wanted: NAME { ... }"},
+    {"user a\n", "1: missing equal sign after option 'user'; wanted: NAME = VALUE"},
     {"\nuser = a /* never ends\nuser = b\n", "2: comment does not end; a */ is missing"},
-    {"user = \"a\n\n", " "}, /* whatever it is called: a file that ends in a string is wrong */
+    {"user = \"a\n\n", "1: string does not end in its line; a \" is missing"},
+    {"user = 'a\\'\n", "1: string does not end in its line; a ' is missing"},
+    {"# \"\nuser = \"a\\\nb\"\ndrain = \"1 # \n2\"\n",
+        "4: string does not end in its line; a \" is missing"},
+    {"user = a\"b\n", "1: string does not end in its line; a \" is missing"},
     {"include(\"/etc/passwd\")\n",
         "1: unknown option \"include\"; authmill.conf(5) lists them all"},
-    {"dmarc { psl = \"/nowhere/psl.dat\" org-domain = psl }\n", " dmarc.psl: "},
+    {"dmarc { psl = \"/nowhere/psl.dat\" org-domain = psl }\n",
+        "1: dmarc.psl: /nowhere/psl.dat: no public suffix list; the package publicsuffix has one"},
 };
 
 static void wrong_files(void **state)
@@ -476,7 +481,16 @@ static char *read_source(const char *name)
     return text;
 }
 
-/* doc/authmill.conf.5 names every option, in the order of the table. */
+/* Does the item's own text have the option's default? The methods' section says it once for all. */
+static bool tells_default(const char *item, const am_option *o)
+{
+    const char *end = strstr(item, "\n.It ");
+    const char *value = strstr(item, o->fallback);
+    return o->size || strcmp(o->section, "methods") == 0 || (value && (!end || value < end));
+}
+
+/* doc/authmill.conf.5 names every option with its default, in the order of the table; and every
+ * condition of a rule. */
 static void manual(void **state)
 {
     (void)state;
@@ -492,7 +506,18 @@ static void manual(void **state)
         snprintf(item, sizeof item, "%s%s", strcmp(o->name, "fields") ? ".It Cm " : ", ", o->name);
         const char *found = strstr(at, item);
         want_int(item, found != NULL, 1);
+        want_int(o->name, tells_default(found + 1, o), 1);
         at = found;
+    }
+    at = strstr(text, ".Ss Conditions");
+    assert_non_null(at);
+    for (size_t i = 0; i < am_condition_count; i++) {
+        const char *name = am_condition_table[i].name, *found = at;
+        size_t n = strlen(name);
+        while ((found = strstr(found, name)) &&
+               (found[-1] != ' ' || (found[n] != ' ' && found[n] != '\n')))
+            found++;
+        want_int(name, found != NULL, 1);
     }
 }
 

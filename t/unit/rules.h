@@ -212,6 +212,7 @@ static const struct {
     {HOLD("mail-from = \"<>\""), "mail=<>", "hold r r"},
     {HOLD("mail-from = \"<>\""), "mail=u@b.example", "accept -"},
     {HOLD("mail-from = b.example"), "mail=<>", "accept -"},
+    {HOLD("mail-from = \"<>\""), "mail=<postmaster>", "accept -"}, /* no domain, and not null */
     {HOLD("mail-from = \"b\xc3\xbc.example\""), "mail=u@xn--b-eha.example", "hold r r"},
 
     /* iprev and SPF. */
@@ -230,6 +231,8 @@ static const struct {
     {HOLD("spf-mechanism = \"all\" spf = pass"), "spf=pass:mx", "accept -"},
     {HOLD("spf-helo = pass"), "spf-helo=pass", "hold r r"},
     {HOLD("spf-helo = pass"), "spf=pass:a", "accept -"},
+    {HOLD("spf-helo = none"), "spf=pass:a", "accept -"},
+    {HOLD("spf-helo = none"), "spf=pass:a helo=mail.example", "hold r r"},
 
     /* From, DKIM, ARC, DMARC. */
     {HOLD("header-from = a.example"), "from=u@a.example", "hold r r"},
@@ -244,6 +247,9 @@ static const struct {
     {HOLD("dkim = fail not { dkim = pass }"), "dkim=fail:a.example dkim=temperror:b.example",
         "hold r r"},
     {HOLD("dkim = none"), "dkim=fail:a.example", "accept -"},
+    {HOLD("dkim = permerror"), "dmarc=none limit=header", "hold r r"},
+    {HOLD("dkim = none"), "dmarc=none limit=header", "accept -"},
+    {HOLD("dkim = none"), "dmarc=none", "hold r r"},
     {HOLD("dkim-domain = b.example"), "dkim=fail:a.example dkim=pass:b.example", "hold r r"},
     {HOLD("dkim-domain = a.example"), "dkim=fail:a.example dkim=pass:b.example", "accept -"},
     {HOLD("dkim-claimed = a.example"), "dkim=fail:a.example dkim=pass:b.example", "hold r r"},
@@ -295,6 +301,8 @@ static const struct {
     {HOLD("tls = none"), "", "accept -"},
     {HOLD("tls-weak = yes"), "tls=weak:TLSv1", "hold r r"},
     {HOLD("tls-weak = yes"), "tls=pass:TLSv1.3", "accept -"},
+    {HOLD("tls-weak = no"), "tls=pass:TLSv1.3", "hold r r"},
+    {HOLD("tls-weak = no"), "tls=none:", "accept -"},
     {HOLD("tls-version = TLSv1.3"), "tls=pass:TLSv1.3", "hold r r"},
     {HOLD("tls-version = TLSv1.3"), "tls=pass:TLSv1.2", "accept -"},
     {HOLD("trail = fail"), "trail=fail", "hold r r"},
@@ -339,7 +347,17 @@ static const struct {
     {RCPTS, "", "accept -"},
     {RCPTS, "rcpt=strict@here.example", "reject strict 550 5.7.1 Message refused by local policy"},
     {RCPTS, "rcpt=strict@here.example rcpt=a@sub.here.example",
+        "reject strict 550 5.7.1 Message refused by local policy (mixed)"},
+    {RCPTS "rule other { when { rcpt = other@x.example } action = reject code = 554 }\n"
+           "rule third { when { rcpt = third@x.example } action = reject }\n",
+        "rcpt=other@x.example rcpt=strict@here.example",
+        "reject other 554 5.7.1 Message refused by local policy (mixed)"},
+    {RCPTS "rule third { when { rcpt = third@x.example } action = reject }\n",
+        "rcpt=strict@here.example rcpt=third@x.example",
         "reject strict 550 5.7.1 Message refused by local policy"},
+    {RCPTS "rule third { when { rcpt = third@x.example } action = reject }\n",
+        "rcpt=third@x.example rcpt=strict@here.example",
+        "reject third 550 5.7.1 Message refused by local policy"},
     {RCPTS, "rcpt=a@sub.here.example rcpt=note@here.example", "header note note" MIXED},
     {RCPTS, "rcpt=note@here.example rcpt=mark@here.example", "quarantine mark mark" MIXED},
     {RCPTS, "rcpt=mark@here.example rcpt=note@here.example", "quarantine mark mark" MIXED},
@@ -350,13 +368,13 @@ static const struct {
     {RCPTS, "rcpt=drop@here.example rcpt=drop@here.example", "discard drop"},
     {RCPTS, "rcpt=drop@here.example rcpt=a@sub.here.example", "quarantine drop unwanted" MIXED},
     {RCPTS, "rcpt=drop@here.example rcpt=later@here.example",
-        "tempfail later 451 4.7.1 Message refused by local policy"},
+        "tempfail later 451 4.7.1 Message refused by local policy (mixed)"},
     {RCPTS, "rcpt=later@here.example rcpt=strict@here.example rcpt=drop@here.example",
-        "reject strict 550 5.7.1 Message refused by local policy"},
+        "reject strict 550 5.7.1 Message refused by local policy (mixed)"},
     {RCPTS, "rcpt=strict@here.example user=alice", "accept -"},
     {RCPTS ENFORCE, FAILS " rcpt=a@sub.here.example", "accept open"},
     {RCPTS ENFORCE, FAILS " rcpt=a@sub.here.example rcpt=b@else.example",
-        "reject - 550 5.7.1 Email rejected per DMARC policy for a.example"},
+        "reject - 550 5.7.1 Email rejected per DMARC policy for a.example (mixed)"},
 
     /* Watching. */
     {"policy { mode = monitor }\n" ENFORCE, FAILS, "would reject -"},
