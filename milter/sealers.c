@@ -6,6 +6,7 @@
  * thread at a time.
  */
 #include "milter/sealers.h"
+#include "milter/access.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -57,7 +58,7 @@ static bool read_file(
 {
     am_error e;
     size_t n;
-    char *text = slurp(path, &n, why);
+    char *text = am_access_plain(path, why) ? slurp(path, &n, why) : NULL;
     if (!text)
         return false;
     bool good = am_trust_list_parse(a, psl, am_str_n(text, n), out, &e);
