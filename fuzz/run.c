@@ -11,7 +11,7 @@
 static const am_net relays[] = {{{4, {192, 0, 2}}, 24}};
 static const am_net locals[] = {{{4, {10}}, 8}};
 static const char *const own[] = {"mx.example.org"};
-static const am_trust_entry sealers[] = {{{"example.org", 11}, true}};
+static const am_trust_entry sealers[] = {{{"example.org", 11}, true, true}};
 
 static am_options options(const scene *s, const how *h)
 {

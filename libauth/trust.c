@@ -17,9 +17,11 @@ bool am_trust_entry_parse(
     am_arena *a, const am_psl *psl, am_str text, am_trust_entry *out, am_error *why)
 {
     am_str name = text, org;
-    if (am_str_istarts(name, "*."))
+    bool star = am_str_istarts(name, "*.");
+    if (star)
         name = am_str_cut(name, 1, name.n);
     out->below = am_str_istarts(name, ".");
+    out->itself = star || !out->below;
     if (out->below)
         name = am_str_cut(name, 1, name.n);
     if (!am_domain_normalise(a, name, &out->domain))
@@ -77,7 +79,7 @@ static bool trusted(const am_trust_list *l, am_str sealer)
     for (size_t i = 0; i < l->n; i++) {
         const am_trust_entry *e = &l->entry[i];
         bool same = am_str_ieq(sealer, e->domain);
-        if (e->below ? !same && am_domain_under(sealer, e->domain) : same)
+        if (same ? e->itself : e->below && am_domain_under(sealer, e->domain))
             return true;
     }
     return false;

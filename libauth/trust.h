@@ -7,7 +7,7 @@
 
 typedef struct am_trust_entry {
     am_str domain; /* normalised */
-    bool below;    /* every domain below it, and not itself: as in rules */
+    bool itself, below;
 } am_trust_entry;
 
 typedef struct am_trust_list {
@@ -21,8 +21,8 @@ typedef struct am_trust {
     const char *reason; /* a constant: why not; "" where overridden */
 } am_trust;
 
-/* Reads one entry: "example.org" for that domain; ".example.org" or "*.example.org" for every one
- * below it. A name of one label cannot have the whole below it trusted, nor, where there is a
+/* Reads one entry: "example.org" for that domain; ".example.org" for every one below it and, as in
+ * rules, not itself; "*.example.org" for both. A name of one label cannot have the whole below it trusted, nor, where there is a
  * list (`psl` may be NULL), can a public suffix. False: `why` (may be NULL) says what is wrong. */
 bool am_trust_entry_parse(
     am_arena *a, const am_psl *psl, am_str text, am_trust_entry *out, am_error *why);

@@ -6,7 +6,8 @@
 #include "milter/rule.h"
 #include "milter/socket.h"
 
-enum { AM_CONF_LIST_MAX = 256 }; /* entries of one list */
+enum { AM_CONF_LIST_MAX = 256 };        /* entries of one list */
+enum { AM_CONF_SESSIONS_MAX = 100000 }; /* of limits.sessions */
 
 typedef struct am_conf_list {
     unsigned n;

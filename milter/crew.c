@@ -83,6 +83,18 @@ static int bury(am_crewman *m)
     return exit_status(status);
 }
 
+static bool open_pipes(int orders[2], int ready[2])
+{
+    if (pipe(orders) == 0) {
+        if (pipe(ready) == 0)
+            return true;
+        close(orders[0]);
+        close(orders[1]);
+    }
+    am_log(LOG_ERR, "pipe: %s", strerror(errno));
+    return false;
+}
+
 am_crewman *am_crew_start(
     am_crew *c, const am_conf *conf, const am_identity *identity, int listener, int *status)
 {
@@ -93,10 +105,8 @@ am_crewman *am_crew_start(
         am_log(LOG_ERR, "%d earlier workers still have open sessions", AM_CREW_MAX - 1);
         return NULL;
     }
-    if (pipe(orders) != 0 || pipe(ready) != 0) {
-        am_log(LOG_ERR, "pipe: %s", strerror(errno));
+    if (!open_pipes(orders, ready))
         return NULL;
-    }
     pid_t pid = fork();
     if (pid == 0) {
         am_worker_start w = {conf, identity, listener, orders[0], ready[1]};

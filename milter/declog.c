@@ -125,8 +125,7 @@ static int open_journal(const char *path, struct sockaddr_un *to, am_error *why)
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         am_error_set(why, "journal: %s", strerror(errno));
-    /* Room for the longest line; where that is not granted, such a line is lost. */
-    else if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) != 0)
+    else /* for several lines, as far as the system lets us */
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     return fd;
 }
@@ -265,6 +264,11 @@ bool am_declog_start(am_declog *d)
         am_log(LOG_ERR, "decision log %s: no thread: %s", d->name, strerror(wrong));
     d->started = wrong == 0;
     return d->started;
+}
+
+size_t am_declog_max(const am_declog *d)
+{
+    return d->journal >= 0 ? AM_DECLOG_DATAGRAM : 0;
 }
 
 void am_declog_put(am_declog *d, char *text, size_t n)

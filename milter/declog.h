@@ -12,6 +12,10 @@ typedef struct am_declog am_declog;
 
 enum { AM_DECLOG_QUEUE = 8 << 20 }; /* octets of lines that wait to be written */
 
+/* Octets of a line that the journal takes: what every process may send as one datagram (Linux's
+ * net.core.wmem_max is 212,992 by itself). */
+enum { AM_DECLOG_DATAGRAM = 200000 };
+
 /* Is `path` one that am_declog_open would take? Changes nothing. False: `why`. */
 bool am_declog_check(const char *path, am_error *why);
 
@@ -22,6 +26,9 @@ am_declog *am_declog_open(const char *path, const char *journal, am_error *why);
 
 /* Starts the thread that writes. False: there is none to be had, and lines are lost. */
 bool am_declog_start(am_declog *d);
+
+/* A line should not be longer; 0: no bound of its own. */
+size_t am_declog_max(const am_declog *d);
 
 /* Takes the line (malloc'd, LF included, NULL: it could not be made) and never waits: where too
  * much waits to be written it is lost, and counted. Any thread. `d` NULL: no log, line freed. */

@@ -51,7 +51,11 @@ static bool parse_sealer(am_arena *a, const am_option *o, const char *text, void
         return parse_text(a, o, text, to);
     if (!am_trust_entry_parse(a, NULL, am_str_of(text), &entry, NULL))
         return false;
-    am_str name = am_str_format(a, "%s%.*s", entry.below ? "." : "", AM_ARG(entry.domain));
+    am_str name = am_str_format(a, "%s%.*s",
+        entry.below && entry.itself ? "*."
+        : entry.below               ? "."
+                                    : "",
+        AM_ARG(entry.domain));
     memcpy(to, &name.p, sizeof name.p);
     return name.p != NULL;
 }
@@ -328,8 +332,9 @@ const am_option am_option_table[] = {
     {"limits", "fields", "10000", NUMBER(limits.fields, 100, 100000)},
     {"limits", "memory", "64M", OCTETS(limits.memory, 1 * MIB, 2 * GIB)},
     {"limits", "dns-questions", "150", NUMBER(limits.dns_questions, 10, 10000)},
-    {"limits", "sessions", "10000", NUMBER(limits.sessions, 1, 100000)},
-    {"limits", "sessions-per-client", "100", NUMBER(limits.client_sessions, 0, 100000)},
+    {"limits", "sessions", "10000", NUMBER(limits.sessions, 1, AM_CONF_SESSIONS_MAX)},
+    {"limits", "sessions-per-client", "100",
+        NUMBER(limits.client_sessions, 0, AM_CONF_SESSIONS_MAX)},
     {"limits", "recipients", "1000", NUMBER(limits.recipients, 1, 100000)},
     {"limits", "silence", "7200", NUMBER(limits.silence, 10, 86400)},
     {"decision-log", "path", "", TEXT(decision_log.path, parse_file),

@@ -30,6 +30,7 @@ typedef struct am_record {
     bool full;      /* of am_dns_lookups */
     am_facts facts; /* STAGE_END, or where it was refused before; recipients are not kept */
     bool cut;       /* something was left out, as the line would have been too long */
+    size_t max;     /* octets of the line; 0: AM_RECORD_MAX */
 } am_record;
 
 /* The line with its LF, malloc'd; NULL: out of memory. Left out, as syslog does not have it

@@ -328,11 +328,12 @@ am_str am_record_spell(am_arena *a, am_str text)
 
 char *am_record_write(const am_record *r, size_t *n)
 {
+    size_t max = r->max ? r->max : AM_RECORD_MAX;
     char *line = NULL;
     for (int level = WHOLE; level < LEVELS; level++) {
         free(line);
         line = line_of(r, level, n);
-        if (!line || *n <= AM_RECORD_MAX)
+        if (!line || *n <= max)
             return line;
     }
     free(line); /* a queue id of a megabyte: nobody will look for it */

@@ -193,7 +193,8 @@ static void keep_record(am_session *s, const char *id, const am_evidence *e, con
         .shadowed = shadow != NULL,
         .options = *s->options,
         .psl = s->options->dmarc.psl != NULL,
-        .facts = *f};
+        .facts = *f,
+        .max = am_declog_max(s->declog)};
     if (shadow)
         r.shadow = *shadow;
     if (e)
@@ -231,6 +232,8 @@ static bool is_skipped(const am_session *s, const am_login *login)
 
 const am_decision *am_session_sender(am_session *s, const am_mail *mail)
 {
+    if (s->sent) /* without an abort: what was begun is over all the same */
+        am_session_reset(s);
     s->skipped = is_skipped(s, &mail->login);
     begin(s);
     if (!s->message)

@@ -352,6 +352,7 @@ static int serve(supervisor *s, int waiting, am_error *why)
         return EX_UNAVAILABLE;
     char *path = s->conf->socket.path ? strdup(s->conf->socket.path) : NULL;
     am_error_set(why, "the worker did not start; the log says why");
+    am_worker_raise_limit(s->conf);
     int status = start_first(s, path);
     if (status == EX_OK)
         status = am_daemon_write_pid(s->pid_file, why) ? EX_OK : EX_CONFIG;
@@ -397,7 +398,11 @@ static const char usage[] =
     "  -t         check the configuration and leave: 0 is good, 78 is bad\n"
     "  --help, --version\n"
     "\n"
-    "SIGHUP reloads the configuration, SIGTERM ends. See authmilld(8), authmill.conf(5).\n";
+    "SIGHUP reloads the configuration, SIGTERM ends. See authmilld(8), authmill.conf(5).\n"
+    "\n"
+    "examples\n"
+    "  authmilld -t -c new.conf\n"
+    "  authmilld -d -p /run/authmilld.pid\n";
 
 /* -1: go on; else the status to leave with. */
 static int parse_arguments(int argc, char **argv, arguments *a)

@@ -115,20 +115,36 @@ static int refuse(int status, const char *what, const am_error *why)
     return status;
 }
 
-/* A descriptor for every session. Root may have as many as it wants, others up to a bound. */
+/* Some more than for sessions: the resolvers, the log, ... */
+static rlim_t descriptors(unsigned sessions)
+{
+    return (rlim_t)sessions + OTHER_FILES;
+}
+
+void am_worker_raise_limit(const am_conf *c)
+{
+    struct rlimit l;
+    const rlim_t wish[] = {descriptors(AM_CONF_SESSIONS_MAX), descriptors(c->limits.sessions)};
+    for (size_t i = 0; i < sizeof wish / sizeof *wish; i++) {
+        if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_max >= wish[i])
+            return;
+        l.rlim_max = wish[i];
+        if (setrlimit(RLIMIT_NOFILE, &l) == 0)
+            return;
+    }
+}
+
+/* A descriptor for every session, as far as the hard limit goes. */
 static void allow_sessions(void)
 {
-    struct rlimit is, want;
-    rlim_t need = (rlim_t)worker.conf->limits.sessions + OTHER_FILES;
-    if (getrlimit(RLIMIT_NOFILE, &is) != 0 || is.rlim_cur >= need)
+    struct rlimit l;
+    rlim_t need = descriptors(worker.conf->limits.sessions);
+    if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= need)
         return;
-    want = (struct rlimit){.rlim_cur = need, .rlim_max = is.rlim_max > need ? is.rlim_max : need};
-    if (setrlimit(RLIMIT_NOFILE, &want) == 0)
-        return;
-    is.rlim_cur = is.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &is);
-    am_log(LOG_WARNING, "limits.sessions is %u, but only %llu descriptors may be open",
-        worker.conf->limits.sessions, (unsigned long long)is.rlim_max);
+    l.rlim_cur = l.rlim_max < need ? l.rlim_max : need;
+    if (setrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur < need)
+        am_log(LOG_WARNING, "limits.sessions is %u, but only %llu descriptors may be open",
+            worker.conf->limits.sessions, (unsigned long long)l.rlim_max);
 }
 
 /* What needs root, and then no root any more. */

@@ -18,6 +18,10 @@ typedef struct am_worker_start {
 /* Exit status: libmilter cannot use a socket that is open already. */
 enum { AM_WORKER_NO_FD = EX_PROTOCOL };
 
+/* For the supervisor, once, while it may: from now on a worker can open as many descriptors as
+ * limits.sessions may ever ask for; where that is not granted, as many as `c` asks for. */
+void am_worker_raise_limit(const am_conf *c);
+
 /* Runs until told to go, or until libmilter gives up. Returns an exit status of sysexits.h. */
 int am_worker_run(const am_worker_start *w);
 

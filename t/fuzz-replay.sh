@@ -23,10 +23,12 @@ done
 for target in "$src"/fuzz/fuzz_*.c; do
     name=$(basename "$target" .c)
     name=${name#fuzz_}
-    [ -d "$src/fuzz/seeds/$name" ] && continue
-    n=$((n + 1))
-    bad=1
-    echo "not ok $n - $name: there are no seeds"
+    for need in "seeds/$name" "$name.dict"; do
+        [ -e "$src/fuzz/$need" ] && continue
+        n=$((n + 1))
+        bad=1
+        echo "not ok $n - $name: there is no fuzz/$need"
+    done
 done
 echo "1..$n"
 exit $bad

@@ -98,7 +98,11 @@ static void list(FILE *out)
         out);
     for (size_t i = 0; tools[i]; i++)
         fprintf(out, "  %-8s %s\n", tools[i]->name, tools[i]->summary);
-    fputs("  help     what a word does and which options it takes\n", out);
+    fputs("  help     what a word does and which options it takes\n"
+          "\nexamples\n"
+          "  authmill check --format text --explain mail.eml\n"
+          "  authmill help check\n",
+        out);
 }
 
 static int help(int argc, char **argv)
@@ -133,7 +137,12 @@ static int run(int argc, char **argv)
     if (strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
         return help(argc - 1, argv + 1);
     const am_tool *t = tool_named(word);
-    return t ? t->run(argc - 1, argv + 1) : unknown(word);
+    if (!t)
+        return unknown(word);
+    char name[64]; /* what getopt_long begins its messages with */
+    snprintf(name, sizeof name, "authmill %s", word);
+    argv[1] = name;
+    return t->run(argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv)

@@ -248,15 +248,15 @@ static void feed_envelope(am_message *m, const request *r)
         am_message_login(m, &login);
 }
 
-/* The Organizational Domain's way: --org-domain, else the configuration's, else the tree walk. */
+/* The Organizational Domain's way: --org-domain, else psl where a list is named, else the
+ * configuration's. */
 static int set_org_domain(const request *r, setting *s)
 {
     am_error why;
     if (!r->org_domain && !r->psl)
         return EX_OK;
-    bool psl = r->org_domain ? strcmp(r->org_domain, "psl") == 0 : s->options.dmarc.psl != NULL;
     s->options.dmarc.psl = NULL;
-    if (!psl)
+    if (r->org_domain && strcmp(r->org_domain, "psl") != 0)
         return EX_OK;
     s->psl = am_psl_load(r->psl, &why);
     if (!s->psl)
@@ -433,7 +433,7 @@ static const char usage[] =
     "judgement\n"
     "  --time EPOCH           the present moment, for x= and t= of signatures\n"
     "  --org-domain HOW       tree-walk (RFC 9989; default) or psl (RFC 7489)\n"
-    "  --psl FILE             the public suffix list for psl; default: the system's\n"
+    "  --psl FILE             psl, by this list; default: the system's\n"
     "  --spf-only             read no message: SPF and iprev alone\n"
     "output\n"
     "  --format HOW           header (default), text or json\n"

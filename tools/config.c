@@ -232,6 +232,7 @@ static int am_config_run(int argc, char **argv)
     }
     for (size_t i = 0; argc > 1 && i < sizeof words / sizeof *words; i++)
         if (strcmp(argv[1], words[i].name) == 0) {
+            argv[1] = argv[0];
             int status = parse(&r, argc - 1, argv + 1);
             return status == HELP_SHOWN ? EX_OK : status == EX_OK ? words[i].run(&r) : status;
         }

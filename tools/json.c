@@ -5,39 +5,9 @@
  * promises. Waits: never. Memory: the caller's json_t. Callers: tools.
  */
 #include "tools/json.h"
+#include "libauth/mail/scan.h"
 
 #include <string.h>
-
-/* Octets of one valid UTF-8 sequence at p (RFC 3629), or 0. */
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-    static const struct {
-        unsigned char low, high, second_low, second_high, length;
-    } form[] = {
-        {0x00, 0x7f, 0, 0, 1},
-        {0xc2, 0xdf, 0x80, 0xbf, 2},
-        {0xe0, 0xe0, 0xa0, 0xbf, 3},
-        {0xe1, 0xec, 0x80, 0xbf, 3},
-        {0xed, 0xed, 0x80, 0x9f, 3},
-        {0xee, 0xef, 0x80, 0xbf, 3},
-        {0xf0, 0xf0, 0x90, 0xbf, 4},
-        {0xf1, 0xf3, 0x80, 0xbf, 4},
-        {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    for (size_t i = 0; i < sizeof form / sizeof *form; i++) {
-        if (p[0] < form[i].low || p[0] > form[i].high)
-            continue;
-        if (form[i].length > n)
-            return 0;
-        if (form[i].length > 1 && (p[1] < form[i].second_low || p[1] > form[i].second_high))
-            return 0;
-        for (size_t k = 2; k < form[i].length; k++)
-            if ((p[k] & 0xc0) != 0x80)
-                return 0;
-        return form[i].length;
-    }
-    return 0;
-}
 
 json_t *am_json_str(am_str s)
 {
@@ -46,7 +16,7 @@ json_t *am_json_str(am_str s)
     if (!text)
         return NULL;
     for (size_t i = 0; i < s.n;) {
-        size_t len = utf8_length((const unsigned char *)s.p + i, s.n - i);
+        size_t len = am_utf8_len(am_str_cut(s, i, s.n));
         memcpy(text + n, len ? s.p + i : "\xef\xbf\xbd", len ? len : 3);
         n += len ? len : 3;
         i += len ? len : 1;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char own_file[] = SYSCONFDIR "/authmill/authmill.conf";
@@ -71,14 +72,25 @@ bool am_judge_append(am_judge_list *l, const char *value)
     return true;
 }
 
+/* What keeps a file from being read, as errno; 0: nothing known. */
+static int reading_error(const char *file)
+{
+    struct stat st;
+    if (access(file, R_OK) != 0 || stat(file, &st) != 0)
+        return errno;
+    return S_ISDIR(st.st_mode) ? EISDIR : 0;
+}
+
 int am_judge_dns(
     const am_tool *tool, const am_judge_list *zones, const am_judge_list *nameservers, am_dns **out)
 {
     am_error why;
     int wrong;
-    for (size_t i = 0; i < zones->n; i++)
-        if (access(zones->item[i], R_OK) != 0)
-            return am_tool_fail(tool, EX_NOINPUT, "%s: %s", zones->item[i], strerror(errno));
+    for (size_t i = 0; i < zones->n; i++) {
+        int error = reading_error(zones->item[i]);
+        if (error)
+            return am_tool_fail(tool, EX_NOINPUT, "%s: %s", zones->item[i], strerror(error));
+    }
     if (zones->n) {
         *out = am_dns_zonefiles(zones->item, zones->n, &why);
         wrong = EX_DATAERR;

@@ -13,6 +13,7 @@
 typedef struct page {
     FILE *out;
     bool colour;
+    bool empty; /* nothing stands behind the result yet */
 } page;
 
 static void outside(const page *p, am_str s)
@@ -40,48 +41,70 @@ static const char *colour_of(am_result r)
     return code[r];
 }
 
-static void begin(const page *p, const char *method, am_result r)
+static void begin(page *p, const char *method, am_result r)
 {
+    p->empty = true;
     fprintf(p->out, "%-10s %s%-9s%s", method, p->colour ? colour_of(r) : "", am_result_word(r),
         p->colour && *colour_of(r) ? "\033[0m" : "");
 }
 
-static void item(const page *p, const char *before, am_str s)
+/* `before` keeps it apart from what stands behind the result already. */
+static void item(page *p, const char *before, am_str s)
 {
     if (s.n == 0)
         return;
-    fputs(before, p->out);
+    fputs(p->empty ? " " : before, p->out);
     outside(p, s);
+    p->empty = false;
 }
 
-static void spf_line(const page *p, const char *method, const am_spf_verdict *v)
+static void end(page *p)
 {
+    fputc('\n', p->out);
+    p->empty = false;
+}
+
+static void spf_line(page *p, const char *method, const am_spf_verdict *v)
+{
+    am_str named = am_str_cut(v->reason, 0, am_str_find(v->reason, ':'));
     begin(p, method, v->result);
-    item(p, " ", v->domain);
+    if (!am_str_eq(named, v->domain)) /* else the reason names it */
+        item(p, "", v->domain);
     item(p, ", by ", v->mechanism);
     item(p, ": ", v->reason);
     item(p, "; the domain explains: ", v->explanation);
-    fputc('\n', p->out);
+    end(p);
 }
 
-static void dkim_line(const page *p, const am_dkim_verdict *v)
+static void dkim_line(page *p, const am_dkim_verdict *v)
 {
     begin(p, "dkim", v->result);
-    item(p, " ", v->domain);
+    item(p, "", v->domain);
     item(p, ", selector ", v->selector);
     item(p, ", ", v->algorithm);
     if (v->key_bits)
         fprintf(p->out, " with %u bits", v->key_bits);
     item(p, ": ", am_str_of(v->reason));
     item(p, ": ", v->detail);
-    fputc('\n', p->out);
+    end(p);
 }
 
-static void dmarc_line(const page *p, const am_evidence *e, const char *disposition)
+static void arc_line(page *p, const am_arc_verdict *v)
+{
+    begin(p, "arc", v->result);
+    fprintf(p->out, " %u set%s", v->instance, v->instance == 1 ? "" : "s");
+    if (v->at)
+        fprintf(p->out, ": instance %u", v->at);
+    p->empty = false;
+    item(p, ": ", am_str_of(v->reason));
+    end(p);
+}
+
+static void dmarc_line(page *p, const am_evidence *e, const char *disposition)
 {
     const am_dmarc_verdict *v = &e->dmarc;
     begin(p, "dmarc", v->result);
-    item(p, " ", v->domain);
+    item(p, "", v->domain);
     if (v->has_policy) {
         fprintf(p->out, ", policy %s%s", am_dmarc_policy_word(v->policy),
             v->testing ? " (testing)" : "");
@@ -97,7 +120,7 @@ static void dmarc_line(const page *p, const am_evidence *e, const char *disposit
 }
 
 /* Behind a relay of ours: whose address was judged. */
-static void hop_line(const page *p, const am_evidence *e)
+static void hop_line(page *p, const am_evidence *e)
 {
     char relay[AM_IP_TEXT], ip[AM_IP_TEXT];
     fprintf(
@@ -107,18 +130,18 @@ static void hop_line(const page *p, const am_evidence *e)
     else
         fprintf(p->out, "is unknown: %s", e->hop.reason);
     item(p, ", ", e->helo);
-    fputc('\n', p->out);
+    end(p);
 }
 
-static void line(const page *p, const char *method, am_result r, am_str about, am_str reason)
+static void line(page *p, const char *method, am_result r, am_str about, am_str reason)
 {
     begin(p, method, r);
-    item(p, " ", about);
-    item(p, about.n ? ": " : " ", reason);
-    fputc('\n', p->out);
+    item(p, "", about);
+    item(p, ": ", reason);
+    end(p);
 }
 
-static void other_lines(const page *p, const am_evidence *e)
+static void other_lines(page *p, const am_evidence *e)
 {
     if (e->has_iprev)
         line(p, "iprev", e->iprev.result, e->iprev.name, am_str_of(e->iprev.reason));
@@ -137,7 +160,7 @@ static void other_lines(const page *p, const am_evidence *e)
 }
 
 /* RFC 4407: who is responsible for the message's latest way. */
-static void pra_line(const page *p, const am_evidence *e)
+static void pra_line(page *p, const am_evidence *e)
 {
     fprintf(p->out, "%-10s ", "pra");
     if (!e->pra.found) {
@@ -232,7 +255,7 @@ static void steps(const page *p, const am_trace *t)
 void am_text_evidence(
     FILE *out, const am_evidence *e, const am_text_outcome *o, bool explain, bool colour)
 {
-    page p = {out, colour};
+    page p = {.out = out, .colour = colour};
     if (e->hop.relayed)
         hop_line(&p, e);
     if (e->has_spf)
@@ -245,10 +268,8 @@ void am_text_evidence(
         begin(&p, "dkim", e->limit ? AM_PERMERROR : AM_NONE);
         fprintf(out, " %s\n", e->limit ? e->limit : "no signature");
     }
-    if (e->has_arc && e->arc.result != AM_NONE) {
-        begin(&p, "arc", e->arc.result);
-        fprintf(out, " %u sets%s%s\n", e->arc.instance, *e->arc.reason ? ": " : "", e->arc.reason);
-    }
+    if (e->has_arc && e->arc.result != AM_NONE)
+        arc_line(&p, &e->arc);
     if (e->has_dmarc)
         dmarc_line(&p, e, o->disposition);
     other_lines(&p, e);

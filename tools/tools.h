@@ -8,7 +8,7 @@ typedef struct am_tool {
     const char *name;    /* the word */
     const char *summary; /* one line, no full stop, for `authmill help` */
     const char *usage;   /* for `authmill help WORD`: a line "usage: ...", then the options */
-    /* argv[0] is the word. Returns an exit status of sysexits.h; what is wrong
+    /* argv[0] is "authmill WORD". Returns an exit status of sysexits.h; what is wrong
      * stands in one line on standard error. The dispatcher flushes standard output. */
     int (*run)(int argc, char **argv);
 } am_tool;

@@ -57,7 +57,7 @@ static int set_option(options *o, am_arena *a, int option, const char *value)
         return am_ip_parse(am_str_of(value), &o->env.ip)
                    ? EX_OK
                    : usage_error("--ip '%s' is no IPv4 or IPv6 address", value);
-    case 'h':
+    case 'H':
         o->env.helo = value;
         return EX_OK;
     case 'f':
@@ -81,9 +81,11 @@ static int set_option(options *o, am_arena *a, int option, const char *value)
                    : usage_error("--format '%s' is neither text nor json", value);
     case 't':
         return set_timeout(o, value);
-    default:
+    case 'h':
         o->help = true;
         return EX_OK;
+    default:
+        return EX_USAGE; /* getopt has said what is wrong */
     }
 }
 
@@ -92,25 +94,20 @@ static int read_options(options *o, am_arena *a, int argc, char **argv)
     static const struct option known[] = {
         {"milter", required_argument, NULL, 'm'},
         {"ip", required_argument, NULL, 'i'},
-        {"helo", required_argument, NULL, 'h'},
+        {"helo", required_argument, NULL, 'H'},
         {"mail-from", required_argument, NULL, 'f'},
         {"rcpt", required_argument, NULL, 'r'},
         {"auth", required_argument, NULL, 'a'},
         {"receiver", required_argument, NULL, 'R'},
         {"format", required_argument, NULL, 'F'},
         {"timeout", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'H'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int option, status = EX_OK;
-    opterr = 0;
-    while (status == EX_OK && (option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
-        if (option == '?')
-            return usage_error("%s is no option, or stands for several", argv[optind - 1]);
-        if (option == ':')
-            return usage_error("%s wants a value", argv[optind - 1]);
+    optind = 0;
+    while (status == EX_OK && (option = getopt_long(argc, argv, "h", known, NULL)) != -1)
         status = set_option(o, a, option, optarg);
-    }
     if (status != EX_OK || o->help)
         return status;
     if (!o->milter)
@@ -195,6 +192,11 @@ const am_tool am_tool_try = {
              "  --auth USER         the client had authenticated as USER\n"
              "  --receiver NAME     this host's name; default: the host's name\n"
              "  --format text|json  for people (default), or an object\n"
-             "  --timeout SECONDS   bound on each answer of the milter; default: 60\n",
+             "  --timeout SECONDS   bound on each answer of the milter; default: 60\n"
+             "\n"
+             "examples\n"
+             "  authmill try --milter unix:/run/authmill/authmill.sock mail.eml\n"
+             "  authmill try --milter inet:8891@localhost --ip 192.0.2.1 --helo mx.example.org \\\n"
+             "    --mail-from a@example.org --format json mail.eml\n",
     .run = run,
 };

@@ -165,6 +165,11 @@ void am_cache_put(am_cache *c, const am_qkey *k, am_answer *x, int64_t now)
     entry *e = ttl ? new_entry(k, x, now + (int64_t)ttl * 1000) : NULL;
     if (!e)
         return;
+    if (e->bytes > c->shard_bytes) { /* it would drive all others out, and then itself */
+        am_answer_unref(e->answer);
+        free(e);
+        return;
+    }
     shard *s = shard_of(c, k->hash);
     pthread_mutex_lock(&s->lock);
     entry *old = find(c, s, k);

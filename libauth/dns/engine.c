@@ -129,9 +129,12 @@ static void give_up(am_engine *e, am_question *q, const char *reason)
     finish(e, q, am_answer_failed(reason));
 }
 
+/* However long a try may take, every server has its turn before the question is given up. */
 static void set_deadline(am_engine *e, am_question *q)
 {
-    q->deadline = am_now() + ((int64_t)e->servers.try_ms << q->round);
+    int64_t turn = GIVE_UP_MS / (int64_t)e->servers.n;
+    int64_t wait = (int64_t)e->servers.try_ms << q->round;
+    q->deadline = am_now() + (wait < turn ? wait : turn);
     if (q->deadline > q->give_up)
         q->deadline = q->give_up;
     heap_move(e, q->heap_at);

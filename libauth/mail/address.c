@@ -206,7 +206,7 @@ static bool domain(reader *r, am_str *out)
     if (take(r, BRACKETS))
         return true;
     do {
-        if (r->kind != ATOM && b.n == 0)
+        if (r->kind == '.' || (r->kind != ATOM && b.n == 0))
             return fail(r, DOMAIN);
         if (r->kind != ATOM)
             break;

@@ -6,6 +6,7 @@
  * caller's arena. Callers: dkim, arc.
  */
 #include "libauth/sig/verify.h"
+#include "libauth/base/lex.h"
 #include "libauth/base/taglist.h"
 #include "libauth/sig/sha256.h"
 
@@ -59,17 +60,32 @@ bool am_headhash_end(am_headhash *h, unsigned char digest[static 32])
     return ok;
 }
 
-/* The fields of a message sorted by name, and top down within a name. */
+/* The fields of a message sorted by name, and top down within a name. The hash comes first: names
+ * as long as a header may be, and alike but for their ends, are then read once each. */
 typedef struct slot {
+    uint64_t hash;
     am_str name;
     size_t field;
     size_t taken; /* in the last slot of a name: how many of them were used */
 } slot;
 
+static slot slot_of(am_str name, size_t field)
+{
+    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+    for (size_t i = 0; i < name.n; i++)
+        hash = (hash ^ (unsigned char)am_lower(name.p[i])) * 0x100000001b3;
+    return (slot){.hash = hash, .name = name, .field = field};
+}
+
+static int compare(const slot *x, const slot *y)
+{
+    return x->hash != y->hash ? (x->hash > y->hash ? 1 : -1) : am_str_icmp(x->name, y->name);
+}
+
 static int by_name(const void *a, const void *b)
 {
     const slot *x = a, *y = b;
-    int d = am_str_icmp(x->name, y->name);
+    int d = compare(x, y);
     return d ? d : (x->field > y->field) - (x->field < y->field);
 }
 
@@ -79,7 +95,7 @@ static slot *sorted(am_arena *a, const am_header *header, size_t without, size_t
     *n = 0;
     for (size_t i = 0; s && i < header->n; i++)
         if (i != without)
-            s[(*n)++] = (slot){.name = header->field[i].name, .field = i};
+            s[(*n)++] = slot_of(header->field[i].name, i);
     if (s)
         qsort(s, *n, sizeof *s, by_name);
     return s;
@@ -88,18 +104,19 @@ static slot *sorted(am_arena *a, const am_header *header, size_t without, size_t
 /* RFC 6376 5.4.2: the lowest field of that name not used yet; NULL: none is left. */
 static const slot *lowest(slot *s, size_t n, am_str name)
 {
+    const slot want = slot_of(name, 0);
     size_t lo = 0, hi = n;
     while (lo < hi) { /* the first slot behind the name's */
         size_t mid = lo + (hi - lo) / 2;
-        if (am_str_icmp(s[mid].name, name) <= 0)
+        if (compare(&s[mid], &want) <= 0)
             lo = mid + 1;
         else
             hi = mid;
     }
-    if (lo == 0 || !am_str_ieq(s[lo - 1].name, name))
+    if (lo == 0 || compare(&s[lo - 1], &want) != 0)
         return NULL;
     size_t back = s[lo - 1].taken;
-    if (back >= lo || !am_str_ieq(s[lo - 1 - back].name, name))
+    if (back >= lo || compare(&s[lo - 1 - back], &want) != 0)
         return NULL;
     s[lo - 1].taken++;
     return &s[lo - 1 - back];

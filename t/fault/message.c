@@ -12,11 +12,13 @@ enum { RUNS = 1500, RUNS_LASTING = 50 };
 
 typedef struct letter {
     const char *name, *ip, *helo, *sender;
+    const char *user;   /* who logged in; NULL: nobody */
     const char *folder; /* below t/; NULL: samples */
     bool honest;        /* DMARC, SPF and DKIM may pass */
+    bool relayed;       /* the address is that of a relay of ours */
     am_arena *arena;
     am_eml eml;
-    char clean[160]; /* what is right: verdicts without a fault */
+    char clean[320]; /* what is right: verdicts without a fault */
 } letter;
 
 static letter letters[] = {
@@ -39,26 +41,42 @@ static letter letters[] = {
         .ip = "198.18.0.1",
         .helo = "mx.s2.example",
         .sender = "list@s2.example"},
+    /* One that logged in with somebody else's address, and one that a relay of ours hands on. */
+    {.name = "spoof",
+        .ip = "203.0.113.66",
+        .helo = "laptop.example",
+        .sender = "service@bank.example",
+        .user = "mallory"},
+    {.name = "newsletter",
+        .ip = "203.0.113.250",
+        .helo = "gateway.example",
+        .sender = "news@garden.example",
+        .honest = true,
+        .relayed = true},
 };
 
 enum { LETTERS = sizeof letters / sizeof *letters };
 
 static char zone_file[2][4096];
+static am_loginmap *login_map;
 
 /* ---- One message ---- */
 
 /* Verdicts in a fixed order; a method that did not run is "-". */
 typedef struct verdicts {
-    const char *word[6];
+    const char *word[12];
 } verdicts;
 
-enum { SPF, HELO, IPREV, DKIM, DMARC, ARC, METHODS };
+enum { SPF, HELO, IPREV, DKIM, DMARC, ARC, AUTH, ALIGN, GREETING, TLS, TRAIL, PRA, METHODS };
 
-static const char *const method[] = {"spf", "helo", "iprev", "dkim", "dmarc", "arc"};
+static const char *const method[] = {"spf", "helo", "iprev", "dkim", "dmarc", "arc", "auth",
+    "align", "greeting", "tls", "trail", "pra"};
 
 static verdicts look(const am_evidence *e)
 {
-    verdicts v = {{"-", "-", "-", "-", "-", "-"}};
+    verdicts v;
+    for (int i = 0; i < METHODS; i++)
+        v.word[i] = "-";
     if (e->has_spf)
         v.word[SPF] = am_result_word(e->spf.result);
     if (e->has_helo)
@@ -71,6 +89,18 @@ static verdicts look(const am_evidence *e)
         v.word[DMARC] = am_result_word(e->dmarc.result);
     if (e->has_arc)
         v.word[ARC] = am_result_word(e->arc.result);
+    if (e->has_auth)
+        v.word[AUTH] = am_result_word(e->auth.result);
+    if (e->has_align)
+        v.word[ALIGN] = am_result_word(e->align.result);
+    if (e->has_helo_check)
+        v.word[GREETING] = am_result_word(e->helo_check.result);
+    if (e->has_tls)
+        v.word[TLS] = am_result_word(e->tls.result);
+    if (e->has_trail)
+        v.word[TRAIL] = am_result_word(e->trail.result);
+    if (e->has_sender_id)
+        v.word[PRA] = am_result_word(e->sender_id.result);
     return v;
 }
 
@@ -92,8 +122,21 @@ typedef struct report {
 
 static report judge(am_dns *d, const letter *l, size_t memory)
 {
-    const am_options o = {
-        .receiver = "mx.here.example", .dns = {.wait_ms = wait_ms}, .max_memory = memory};
+    static const am_net relay = {{4, {203, 0, 113, 250}}, 32};
+    const am_options o = {.receiver = "mx.here.example",
+        .dns = {.wait_ms = wait_ms},
+        .max_memory = memory,
+        .relay = &relay,
+        .relays = 1,
+        .login_map = login_map,
+        .check_helo = true,
+        .check_tls = true,
+        .check_trail = true,
+        .sender_id = true,
+        .explain = true};
+    const am_tls_query tls = {
+        .version = AM_STR("TLSv1.3"), .cipher = AM_STR("TLS_AES_128_GCM_SHA256")};
+    const am_login login = {.user = am_str_of(l->user), .mechanism = AM_STR("PLAIN")};
     static const am_results_options ro = {.authserv_id = "mx.here.example"};
     report r = {0};
     am_ip ip;
@@ -103,7 +146,15 @@ static report judge(am_dns *d, const letter *l, size_t memory)
     assert_true(am_ip_parse(am_str_of(l->ip), &ip));
     am_message_client(m, &ip);
     am_message_helo(m, am_str_of(l->helo));
+    am_message_login(m, &login);
+    am_message_tls(m, &tls);
     am_message_sender(m, am_str_of(l->sender));
+    am_message_parameter(m, AM_STR("SUBMITTER=news@garden.example"));
+    if (l->relayed)
+        am_message_field_raw(
+            m, AM_STR("Received: from mail.garden.example (mail.garden.example [192.0.2.1])"
+                      "\r\n by gateway.example (Postfix) with ESMTP id 4F1;"
+                      "\r\n Sat, 21 Nov 2026 10:00:00 +0000\r\n"));
     for (size_t i = 0; i < l->eml.header.n; i++)
         am_message_field_raw(m, l->eml.header.field[i].raw);
     am_message_eoh(m);
@@ -123,7 +174,7 @@ static report judge(am_dns *d, const letter *l, size_t memory)
 /* A fault may cost the verdict; it may not turn it into another one, unless it says so. */
 static bool right(const letter *l, const report *r)
 {
-    char text[160];
+    char text[320];
     if (!r->there)
         return true; /* whoever called has nothing, and says 451 */
     join(&r->v, text, sizeof text);
@@ -314,7 +365,8 @@ static void arena_full(void **state)
         for (size_t memory = 16; memory < 80000; memory += memory < 24000 ? 48 : 2000) {
             r = judge(d, l, memory);
             if (!right(l, &r))
-                print_message("# %zu: fault %d written %zu\n", memory, (int)r.fault, (size_t)r.written);
+                print_message(
+                    "# %zu: fault %d written %zu\n", memory, (int)r.fault, (size_t)r.written);
             wrong += !right(l, &r);
             faults += !r.there || r.fault;
             whole += r.there && !r.fault;
@@ -326,16 +378,24 @@ static void arena_full(void **state)
     am_dns_free(d);
 }
 
+/* A report of two methods. */
+static report made_up(const char *spf, const char *dmarc)
+{
+    report r = {.there = true};
+    for (int i = 0; i < METHODS; i++)
+        r.v.word[i] = i == SPF ? spf : i == DMARC ? dmarc : "-";
+    return r;
+}
+
 /* The judge must be able to say no. */
 static void judged_wrong(void **state)
 {
     (void)state;
     letter l = {.name = "made up (these two lines are part of the test)"};
-    strcpy(l.clean, "spf=fail helo=none iprev=none dkim=none dmarc=fail arc=none ");
-    report good = {.there = true, .v = {{"fail", "none", "none", "none", "fail", "none"}}};
-    report pass = {.there = true, .v = {{"fail", "none", "none", "none", "pass", "none"}}};
-    report lost = {.there = true, .v = {{"fail", "none", "none", "none", "none", "none"}}};
-    report said = {.there = true, .fault = true, .v = lost.v};
+    report good = made_up("fail", "fail"), pass = made_up("fail", "pass");
+    report lost = made_up("fail", "none"), said = lost;
+    join(&good.v, l.clean, sizeof l.clean);
+    said.fault = true;
     assert_true(right(&l, &good) && right(&l, &said));
     assert_false(right(&l, &pass));
     assert_false(right(&l, &lost));
@@ -370,8 +430,13 @@ int main(void)
             return 1;
         }
     }
+    am_error why = {""};
+    login_map = am_loginmap_parse(AM_STR("service@bank.example alice\n"), "map", &why);
+    if (!login_map)
+        return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     for (int i = 0; i < LETTERS; i++)
         am_arena_free(letters[i].arena);
+    am_loginmap_free(login_map);
     return failed;
 }

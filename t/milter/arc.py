@@ -70,7 +70,8 @@ def trusted():
     other = chain(2, results=b"dmarc=pass header.from=other.example")
     cases = [
         ("both trusted: what the first one says", good, ["s1.example", "s2.example"], True),
-        ("what is below them is not themselves", good, [".s1.example", "*.s2.example"], False),
+        ("what is below them is not themselves", good, [".s1.example", ".s2.example"], False),
+        ("an Organizational Domain, itself and below", good, ["*.s1.example", "*.s2.example"], True),
         ("the second alone, who says pass too", good, ["s2.example"], True),
         ("the first alone: nobody vouches for its set", good, ["s1.example"], False),
         ("others", good, ["s3.example", ".mx.s2.example", "example"], False),

@@ -743,9 +743,9 @@ def resolvers():
 def long_files():
     with Place() as p:
         p.write("list", "".join("d%d.example\n" % i for i in range(100000)))
-        begin = time.monotonic()
+        begin = os.times().children_user
         status = p.check('rule a { when { header-from = "file:{dir}/list" } action = accept }\n')[0]
-        took = time.monotonic() - begin
+        took = os.times().children_user - begin  # of the CPU: others may want it too
         is_(status, 0, "100,000 entries")
         ok(took < 1 or "AUTHMILL_SLOW" in os.environ, "in less than a second (%.2f s)" % took)
         begin = time.monotonic()

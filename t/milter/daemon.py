@@ -246,7 +246,7 @@ def drains():
             is_((id_of(edits), verdict[0]), (["one.example"], "a"), "an open session goes on")
             is_(d.process.poll(), None, "it is waited for")
             c.quit()
-        is_(d.process.wait(5), 0, "then authmilld ends")
+        is_(d.process.wait(20), 0, "then authmilld ends")
     with daemon(conf(more="drain = 1.5\n")) as d:
         with Client(d.socket) as c:
             c.negotiate()
@@ -255,7 +255,7 @@ def drains():
             d.process.send_signal(signal.SIGINT)
             is_(d.process.wait(10), 0, "SIGINT is the same")
             took = time.monotonic() - start
-            ok(1.4 < took < 4, "an idle session is cut off after the time for draining (%.1f s)" % took)
+            ok(1.4 < took < 9, "an idle session is cut off after the time for draining (%.1f s)" % took)
     with daemon() as d:
         with Client(d.socket) as c:
             c.negotiate()

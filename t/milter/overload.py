@@ -2,6 +2,7 @@
 """More than there is room for: sessions beyond the cap, idle ones, half-open ones, a socket that is handed on."""
 
 import os
+import resource
 import signal
 import socket
 import struct
@@ -55,7 +56,7 @@ def cap():
             code, data = c.connect("192.0.2.1")
             is_((code, data.split(b"\0")[0]), ("y", b"451 4.3.2 Too many connections, try again later"),
                 "and the client is told 451")
-            ok(time.monotonic() - begin < 0.5, "at once")
+            ok(time.monotonic() - begin < 3, "without waiting for a place")
             again = c.helo("mail.example")
             is_(again[0], "y", "as often as it asks")
             c.sock.settimeout(1)
@@ -127,11 +128,11 @@ def half_open():
                 crowd.append(c)
             time.sleep(0.2)
             took = judged(d.socket)
-            ok(took < 2, "60 that %s: a message takes %.0f ms" % (what, took * 1000))
+            ok(took < 5, "60 that %s: a message takes %.0f ms" % (what, took * 1000))
             for c in crowd:
                 c.close()
             took = judged(d.socket)
-            ok(took < 2, "and when they are gone")
+            ok(took < 5, "and when they are gone")
 
 
 def closing():
@@ -152,6 +153,48 @@ def closing():
         ok(wait_for(lambda: fill(d, kept) >= 20, 10), "and no place is lost")
         for c in kept:
             c.close()
+
+
+# ---- descriptors run out
+
+def descriptors(pid):
+    return {int(n) for n in os.listdir("/proc/%d/fd" % pid)}
+
+
+def of_the_worker():
+    """More connections than there are descriptors: those wait, and nothing gives up."""
+    most = 340
+    with tempfile.TemporaryDirectory(prefix="authmill-t.") as here:
+        few = here + "/few"
+        with open(few, "w") as f:
+            f.write('#!/bin/sh\nulimit -n %d && exec "%s" "$@"\n' % (most, AUTHMILLD))
+        os.chmod(few, 0o755)
+        with daemon("limits { sessions = 30 }\n", program=few) as d:
+            pid = d.workers()[0]
+            crowd = [Client(d.socket) for _ in range(most + 60)]
+            ok(wait_for(lambda: len(descriptors(pid)) >= most - 1, 10), "all descriptors are taken")
+            time.sleep(0.5)
+            for c in crowd:
+                c.close()
+            took = judged(d.socket)
+            ok(took < 5, "when they are gone a message takes %.0f ms" % (took * 1000))
+            is_(d.workers(), [pid], "by the same worker")
+
+
+def of_the_supervisor():
+    """A worker dies, and there is no descriptor left to start another: tried again, and none is lost."""
+    with daemon() as d:
+        pid = d.process.pid
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        before = descriptors(pid)
+        free = [n for n in range(max(before) + 10) if n not in before]
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[1] + 1, hard))  # and one that the dead worker's was
+        os.kill(d.workers()[0], signal.SIGKILL)
+        ok(wait_for(lambda: len([x for x in d.log if "did not start" in x]) > 1, 20), "it is tried, and tried again")
+        ok(len(descriptors(pid)) < len(before), "what was opened is closed")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+        ok(wait_for(d.answers, 20), "and works when there are some")
+        judged(d.socket)
 
 
 # ---- a socket that somebody else keeps
@@ -231,4 +274,4 @@ def handed_on():
         a.close()
 
 
-tap.run(cap, idle_ones, half_open, closing, handed_on)
+tap.run(cap, idle_ones, half_open, closing, of_the_worker, of_the_supervisor, handed_on)

@@ -15,7 +15,7 @@ import tap  # noqa: E402
 from fixture import CONF, ZONES, ours, sample, words, zone  # noqa: E402
 from milterclient import Daemon, session  # noqa: E402
 from mta import wait_for  # noqa: E402
-from tap import Missing, build, is_, like, ok  # noqa: E402
+from tap import Missing, build, diag, is_, like, ok  # noqa: E402
 from testdns import TestDNS  # noqa: E402
 
 AUTHMILLD = build("authmilld")
@@ -118,6 +118,33 @@ def with_a_network():
         judged(d, "with syslog, whether one runs or not")
 
 
+def descriptors():
+    """Started with few descriptors: the first worker, one that follows a dead one, one after a reload."""
+    with tempfile.TemporaryDirectory(prefix="authmill-t.") as here:
+        hard = subprocess.run(["sh", "-c", "ulimit -n 400 && ulimit -n 500"], stderr=subprocess.DEVNULL).returncode == 0
+        diag("the hard limit %s" % ("is raised" if hard else "is far enough: only CAP_SYS_RESOURCE raises it"))
+        few = here + "/few"
+        with open(few, "w") as f:
+            f.write('#!/bin/sh\nulimit %s 400 && exec "%s" "$@"\n' % ("-n" if hard else "-Sn", AUTHMILLD))
+        os.chmod(few, 0o755)
+        with daemon("limits { sessions = 2000 }\n", program=few) as d:
+            is_(may_open(d.workers()[0]), 2300, "descriptors for limits.sessions")
+            first = d.workers()
+            os.kill(first[0], signal.SIGKILL)
+            ok(wait_for(lambda: d.workers() and d.workers() != first and d.answers(), 10), "it is killed")
+            is_(may_open(d.workers()[0]), 2300, "the next worker may open as many")
+            d.write(CONF % (ZONES + "limits { sessions = 5000 }\n"))
+            d.process.send_signal(signal.SIGHUP)
+            ok(d.logged("reloaded"), "more are wanted")
+            ok(wait_for(lambda: len(d.workers()) == 1 and may_open(d.workers()[0]) == 5300, 10), "and given")
+            is_([x for x in d.log if "descriptors" in x], [], "nothing to complain of")
+
+
+def may_open(pid):
+    with open("/proc/%d/limits" % pid) as f:
+        return int(re.search(r"Max open files +(\d+)", f.read()).group(1))
+
+
 # ---- files that others can change
 
 def refused(mode_of, want, what):
@@ -198,5 +225,5 @@ def foreign_pid_files():
                 is_(f.read(), "dear", "and left alone")
 
 
-tap.run(bound, every_thread, switched_off, with_a_network, modes, reload_refused, socket_directories,
+tap.run(bound, every_thread, switched_off, with_a_network, descriptors, modes, reload_refused, socket_directories,
         what_is_made, foreign_pid_files)

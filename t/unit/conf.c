@@ -148,7 +148,7 @@ static void all_options(void **state)
     assert_int_equal(c->arc.trusted_sealers.n, 3);
     assert_string_equal(c->arc.trusted_sealers.item[0], "example.org");
     assert_string_equal(c->arc.trusted_sealers.item[1], "xn--bcher-kva.example");
-    assert_string_equal(c->arc.trusted_sealers.item[2], ".example.net");
+    assert_string_equal(c->arc.trusted_sealers.item[2], "*.example.net");
     assert_int_equal(o.trusted_sealers.n, 3);
     want_str("exact", o.trusted_sealers.entry[0].domain, "example.org");
     assert_false(o.trusted_sealers.entry[0].below);

@@ -3,6 +3,9 @@
 #include "t/unit/fakedns.h"
 #include "t/unit/signer.h"
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/param_build.h>
 #include <stdlib.h>
 
 #include "libauth/dkim/dkim.h"
@@ -742,6 +745,56 @@ static void order_and_limit(void **state)
     done(&r);
 }
 
+/* A public key whose modulus has so many bits, and no private half. */
+static EVP_PKEY *modulus_of(int bits)
+{
+    EVP_PKEY *key = NULL;
+    BIGNUM *n = BN_new(), *e = BN_new();
+    OSSL_PARAM_BLD *b = OSSL_PARAM_BLD_new();
+    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    assert_true(BN_rand(n, bits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ODD) && BN_set_word(e, 65537));
+    assert_true(OSSL_PARAM_BLD_push_BN(b, "n", n) && OSSL_PARAM_BLD_push_BN(b, "e", e));
+    OSSL_PARAM *p = OSSL_PARAM_BLD_to_param(b);
+    assert_int_equal(EVP_PKEY_fromdata_init(c), 1);
+    assert_int_equal(EVP_PKEY_fromdata(c, &key, EVP_PKEY_PUBLIC_KEY, p), 1);
+    OSSL_PARAM_free(p);
+    OSSL_PARAM_BLD_free(b);
+    EVP_PKEY_CTX_free(c);
+    BN_free(n);
+    BN_free(e);
+    return key;
+}
+
+/* RFC 8301 3.2: 1024 to 4096 bits; what is longer costs too much to be tried. */
+static void rsa_bounds(void **state)
+{
+    (void)state;
+    static const struct {
+        int bits;
+        am_result result;
+        const char *reason;
+    } rows[] = {
+        {512, AM_PERMERROR, "RSA key too short"},
+        {1023, AM_PERMERROR, "RSA key too short"},
+        {1024, AM_FAIL, "signature did not verify"},
+        {4096, AM_FAIL, "signature did not verify"},
+        {4097, AM_POLICY, "RSA key longer than wanted here"},
+        {16384, AM_POLICY, "RSA key longer than wanted here"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char name[12];
+        am_arena *a = am_arena_new(0);
+        EVP_PKEY *key = modulus_of(rows[i].bits);
+        am_str record = am_str_format(a, "v=DKIM1; p=%s", key_base64(a, key).p);
+        snprintf(name, sizeof name, "%d", rows[i].bits);
+        const scene s = {
+            .name = name, .result = rows[i].result, .reason = rows[i].reason, .record = record.p};
+        play(&s);
+        EVP_PKEY_free(key);
+        am_arena_free(a);
+    }
+}
+
 /* A header that is nothing but signatures, within the memory of a message. */
 static void heap_of_signatures(void **state)
 {
@@ -900,6 +953,7 @@ int main(void)
         cmocka_unit_test(verdict_members),
         cmocka_unit_test(no_signature),
         cmocka_unit_test(order_and_limit),
+        cmocka_unit_test(rsa_bounds),
         cmocka_unit_test(heap_of_signatures),
         cmocka_unit_test(several_signatures),
         cmocka_unit_test(incomplete_header),

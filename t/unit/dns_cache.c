@@ -105,12 +105,20 @@ static void memory_is_bounded(void **state)
     am_answer_unref(held);
     am_cache_free(c);
 
-    /* One that is larger than a shard is not kept. */
+    /* One that is larger than a shard is not kept, and drives nothing out. */
     c = am_cache_new(16 * 1024);
+    for (int i = 0; i < 300; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "n%d.test", i);
+        put(c, name, AM_DNS_DATA, 1000, 0);
+    }
+    am_cache_count(c, &most, &bytes);
     am_answer *large = am_answer_new(AM_DNS_DATA, 0, 5000);
     large->pub.ttl = 100;
     am_cache_put(c, &k, large, 0);
     assert_false(has(c, "held.test", AM_DNS_A, 0));
+    am_cache_count(c, &entries, &bytes);
+    want_int("entries", entries, most);
     am_answer_unref(large);
     am_cache_free(c);
 }
@@ -250,6 +258,9 @@ static void resolv_conf(void **state)
         {"options timeout:0 attempts:99 timeout:x\n;nameserver 192.0.2.1\n",
             "127.0.0.1@53! 1500 5"},
         {"nameserver fe80::1%lo\n", "fe80::1@53 1500 4"},
+        {"nameserver ::ffff:127.0.0.1\nnameserver ::ffff:192.0.2.1\n",
+            "::ffff:127.0.0.1@53! ::ffff:192.0.2.1@53 1500 4"},
+        {"options timeout:31 attempts:0\n", "127.0.0.1@53! 30000 4"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char path[] = "/tmp/authmill-resolv-XXXXXX", got[512];
@@ -300,6 +311,30 @@ static void named_servers(void **state)
     }
 }
 
+/* No file to read is the resolver of this host; more servers than there is room for are said. */
+static void other_servers(void **state)
+{
+    (void)state;
+    am_servers s;
+    am_error why;
+    char got[512];
+    am_dns_options o = {.resolv_conf = "/nonexistent/resolv.conf"};
+    assert_true(am_servers_read(&o, &s, &why));
+    describe(&s, got, sizeof got);
+    want_str("no file", am_str_of(got), "127.0.0.1@53! 1500 4");
+    const char *many[AM_SERVERS_MAX + 1];
+    for (size_t i = 0; i <= AM_SERVERS_MAX; i++)
+        many[i] = "192.0.2.1";
+    o.nameserver = many;
+    o.nameservers = AM_SERVERS_MAX;
+    assert_true(am_servers_read(&o, &s, &why));
+    want_int("all", s.n, AM_SERVERS_MAX);
+    o.nameservers++;
+    assert_false(am_servers_read(&o, &s, &why));
+    assert_non_null(strstr(why.text, "are too many"));
+    assert_null(am_dns_network(&o, &why));
+}
+
 static void health(void **state)
 {
     (void)state;
@@ -329,6 +364,7 @@ int main(void)
         cmocka_unit_test(flights_are_bounded),
         cmocka_unit_test(resolv_conf),
         cmocka_unit_test(named_servers),
+        cmocka_unit_test(other_servers),
         cmocka_unit_test(health),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

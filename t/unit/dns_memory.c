@@ -123,11 +123,36 @@ static void zone_without_memory(void **state)
     assert_true(failed >= 20 && whole >= 10);
 }
 
+static void recorded_without_memory(void **state)
+{
+    (void)state;
+    const am_dns_rr right = {.data = AM_STR("right")};
+    const am_dns_answer text = {.status = AM_DNS_DATA, .n = 1, .rr = &right};
+    const am_dns_lookup list[] = {{AM_STR("plain.test"), AM_DNS_TXT, &text},
+        {AM_STR("tcp.test"), AM_DNS_TXT, &text}, {AM_STR("alias.test"), AM_DNS_TXT, &text}};
+    int failed = 0, whole = 0;
+    for (int k = 0; k < 60; k++) {
+        am_error why = {""};
+        atomic_store(&left, k);
+        am_dns *d = am_dns_recorded(list, 3, "not recorded", &why);
+        if (d) {
+            whole += ask_all(d);
+        } else {
+            failed++;
+            want_str("reason", am_str_of(why.text), "out of memory");
+        }
+        atomic_store(&left, -1);
+        am_dns_free(d);
+    }
+    assert_true(failed >= 20 && whole >= 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(network_without_memory),
         cmocka_unit_test(zone_without_memory),
+        cmocka_unit_test(recorded_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

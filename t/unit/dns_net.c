@@ -303,18 +303,23 @@ typedef struct net {
     am_dns_session *session;
 } net;
 
-static net open_net(unsigned try_ms, unsigned wait_ms, const char *one, const char *two)
+static net open_net_of(
+    const char *const *nameserver, size_t nameservers, unsigned try_ms, unsigned wait_ms)
 {
-    const char *nameserver[] = {one, two};
     am_error why = {""};
     net n = {am_dns_network(
                  &(am_dns_options){
-                     .nameserver = nameserver, .nameservers = two ? 2 : 1, .try_ms = try_ms},
+                     .nameserver = nameserver, .nameservers = nameservers, .try_ms = try_ms},
                  &why),
         am_arena_new(0), NULL};
     want_str("network", am_str_of(why.text), "");
     n.session = am_dns_begin(n.dns, n.arena, &(am_dns_limits){.wait_ms = wait_ms}, NULL);
     return n;
+}
+
+static net open_net(unsigned try_ms, unsigned wait_ms, const char *one, const char *two)
+{
+    return open_net_of((const char *[]){one, two}, two ? 2 : 1, try_ms, wait_ms);
 }
 
 static const am_dns_answer *ask(net *n, const char *name, am_dns_type type)
@@ -553,6 +558,21 @@ static void dead_servers_are_left(void **state)
 
     n = open_net(20, 0, closed_address, NULL);
     want_answer(&n, "a.test", AM_DNS_TXT, "temporary failure: connection refused");
+    close_net(&n);
+    stop_server(good);
+    stop_server(silent);
+}
+
+/* However long a try may take, a question ends in time for every server to be asked. */
+static void every_server_has_its_turn(void **state)
+{
+    (void)state;
+    server *good = start_server(answer_ok, NULL), *silent = start_server(answer_never, NULL);
+    const char *list[8] = {silent->address};
+    for (size_t i = 1; i < 8; i++)
+        list[i] = good->address;
+    net n = open_net_of(list, 8, 20000, 0);
+    want_answer(&n, "a.test", AM_DNS_TXT, "ok");
     close_net(&n);
     stop_server(good);
     stop_server(silent);
@@ -872,6 +892,7 @@ int main(void)
         cmocka_unit_test(silence_ends),
         cmocka_unit_test(deadline_is_kept),
         cmocka_unit_test(dead_servers_are_left),
+        cmocka_unit_test(every_server_has_its_turn),
         cmocka_unit_test(another_server_may_know),
         cmocka_unit_test(one_question_for_all),
         cmocka_unit_test(many_names),

@@ -256,6 +256,26 @@ static void session_limits_and_trace(void **state)
     am_dns_free(d);
 }
 
+/* The bound where nobody gives one. */
+static void bound_of_a_message(void **state)
+{
+    (void)state;
+    const char *text = other_zone;
+    am_error why;
+    am_dns *d = open_zones(&text, 1, &why);
+    am_arena *a = am_arena_new(0);
+    am_dns_session *s = am_dns_begin(d, a, NULL, NULL);
+    int answered = 0;
+    for (int i = 0; i < 200; i++) {
+        am_str name = am_str_format(a, "n%d.example", i);
+        answered += am_dns_wait(s, "t", "t", name, AM_DNS_A)->status == AM_DNS_NXDOMAIN;
+    }
+    want_int("answered", answered, 150);
+    am_dns_end(s);
+    am_arena_free(a);
+    am_dns_free(d);
+}
+
 /* Questions started early have a bound of their own. */
 static void early_questions_do_not_count(void **state)
 {
@@ -360,6 +380,7 @@ int main(void)
         cmocka_unit_test(zone_errors),
         cmocka_unit_test(zone_forms),
         cmocka_unit_test(session_limits_and_trace),
+        cmocka_unit_test(bound_of_a_message),
         cmocka_unit_test(early_questions_do_not_count),
         cmocka_unit_test(parsed_lives_with_the_answer),
         cmocka_unit_test(session_without_memory),

@@ -790,7 +790,7 @@ static void header_facts(void **state)
     }
 }
 
-/* 100,000 entries of a file: read in well under a second, each found, others not. */
+/* 100,000 entries of a file: read in well under a second of CPU time, each found, others not. */
 static void long_lists(void **state)
 {
     (void)state;
@@ -805,9 +805,9 @@ static void long_lists(void **state)
     snprintf(
         conf, sizeof conf, "rule a { when { header-from = \"file:%s\" } action = hold }", list);
     struct timespec t0, t1;
-    clock_gettime(CLOCK_MONOTONIC, &t0);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t0);
     am_conf *c = load(conf);
-    clock_gettime(CLOCK_MONOTONIC, &t1);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t1);
     double took = (double)(t1.tv_sec - t0.tv_sec) + (double)(t1.tv_nsec - t0.tv_nsec) / 1e9;
     print_message("# 100,000 entries read in %.3f s\n", took);
     assert_true(took < 1 || getenv("AUTHMILL_SLOW"));

@@ -8,37 +8,37 @@ static void entries(void **state)
     (void)state;
     static const struct {
         const char *text, *domain; /* NULL: refused */
-        bool below;
+        enum { ITSELF, BELOW, BOTH } what;
         const char *why;
     } cases[] = {
-        {"example.org", "example.org", false, ""},
-        {"Example.ORG.", "example.org", false, ""},
+        {"example.org", "example.org", ITSELF, ""},
+        {"Example.ORG.", "example.org", ITSELF, ""},
         {"b\xc3\xbc"
          "cher.example",
-            "xn--bcher-kva.example", false, ""},
-        {".example.org", "example.org", true, ""},
-        {"*.example.org", "example.org", true, ""},
-        {".mail.example.org", "mail.example.org", true, ""},
-        {"org", "org", false, ""},
-        {".org", NULL, true, "everything below a single label cannot be trusted"},
-        {"*.org", NULL, true, "everything below a single label cannot be trusted"},
-        {".org.", NULL, true, "everything below a single label cannot be trusted"},
-        {".co.uk", NULL, true, "everything below a public suffix cannot be trusted"},
-        {".CO.uk.", NULL, true, "everything below a public suffix cannot be trusted"},
-        {".example.co.uk", "example.co.uk", true, ""},
-        {"co.uk", "co.uk", false, ""},
-        {"", NULL, false, "no domain name"},
-        {".", NULL, true, "no domain name"},
-        {"*", NULL, false, "no domain name"},
-        {"*.", NULL, true, "no domain name"},
-        {"..example.org", NULL, true, "no domain name"},
-        {"*..example.org", NULL, true, "no domain name"},
-        {"*.*.example.org", NULL, true, "no domain name"},
-        {"mail.*.example.org", NULL, false, "no domain name"},
-        {"*example.org", NULL, false, "no domain name"},
-        {"example org", NULL, false, "no domain name"},
-        {"a@example.org", NULL, false, "no domain name"},
-        {"[192.0.2.1]", NULL, false, "no domain name"},
+            "xn--bcher-kva.example", ITSELF, ""},
+        {".example.org", "example.org", BELOW, ""},
+        {"*.example.org", "example.org", BOTH, ""},
+        {".mail.example.org", "mail.example.org", BELOW, ""},
+        {"org", "org", ITSELF, ""},
+        {".org", NULL, BELOW, "everything below a single label cannot be trusted"},
+        {"*.org", NULL, BELOW, "everything below a single label cannot be trusted"},
+        {".org.", NULL, BELOW, "everything below a single label cannot be trusted"},
+        {".co.uk", NULL, BELOW, "everything below a public suffix cannot be trusted"},
+        {".CO.uk.", NULL, BELOW, "everything below a public suffix cannot be trusted"},
+        {".example.co.uk", "example.co.uk", BELOW, ""},
+        {"co.uk", "co.uk", ITSELF, ""},
+        {"", NULL, ITSELF, "no domain name"},
+        {".", NULL, BELOW, "no domain name"},
+        {"*", NULL, ITSELF, "no domain name"},
+        {"*.", NULL, BELOW, "no domain name"},
+        {"..example.org", NULL, BELOW, "no domain name"},
+        {"*..example.org", NULL, BELOW, "no domain name"},
+        {"*.*.example.org", NULL, BELOW, "no domain name"},
+        {"mail.*.example.org", NULL, ITSELF, "no domain name"},
+        {"*example.org", NULL, ITSELF, "no domain name"},
+        {"example org", NULL, ITSELF, "no domain name"},
+        {"a@example.org", NULL, ITSELF, "no domain name"},
+        {"[192.0.2.1]", NULL, ITSELF, "no domain name"},
     };
     am_psl *psl = am_psl_load(NULL, NULL);
     if (!psl)
@@ -55,7 +55,8 @@ static void entries(void **state)
         }
         if (good && cases[i].domain) {
             want_str(cases[i].text, e.domain, cases[i].domain);
-            want_int(cases[i].text, e.below, cases[i].below);
+            want_int(cases[i].text, e.below, cases[i].what != ITSELF);
+            want_int(cases[i].text, e.itself, cases[i].what != BELOW);
         }
         /* Without a list, single labels alone are known to be suffixes. */
         good = am_trust_entry_parse(a, NULL, am_str_of(cases[i].text), &e, NULL);
@@ -117,7 +118,7 @@ static void lists(void **state)
 #define FAIL "mx.one.example; dmarc=fail header.from=author.example"
 
 /* Chains by their sealers, oldest first; every one is believed by the list
- * "one.example, .big.example, three.example". */
+ * "one.example, .big.example, *.all.example, three.example". */
 static const struct {
     const char *sealers; /* with blanks between */
     const char *results[3];
@@ -141,7 +142,7 @@ static const struct {
     {"one.example three.example", {FAIL, PASS}, "author.example", 1, NOT_PASS},
     {"one.example two.example three.example", {PASS, PASS, FAIL}, "author.example", 3, NOT_PASS},
     {"one.example two.example three.example", {FAIL, FAIL, PASS}, "author.example", 3, ""},
-    /* exact entries, and those for all below, which are not themselves: as in rules */
+    /* exact entries; those for all below, which are not themselves, as in rules; and both */
     {"mail.one.example", {PASS}, "author.example", 0, "the newest sealer is not trusted"},
     {"example", {PASS}, "author.example", 0, "the newest sealer is not trusted"},
     {"xone.example", {PASS}, "author.example", 0, "the newest sealer is not trusted"},
@@ -149,6 +150,9 @@ static const struct {
     {"BIG.example", {PASS}, "author.example", 0, "the newest sealer is not trusted"},
     {"x.big.example", {PASS}, "author.example", 1, ""},
     {"a.b.big.example", {PASS}, "author.example", 1, ""},
+    {"all.example", {PASS}, "author.example", 1, ""},
+    {"x.all.example", {PASS}, "author.example", 1, ""},
+    {"xall.example", {PASS}, "author.example", 0, "the newest sealer is not trusted"},
     {"verybig.example", {PASS}, "author.example", 0, "the newest sealer is not trusted"},
     {"big.example.evil.example", {PASS}, "author.example", 0, "the newest sealer is not trusted"},
 };
@@ -224,8 +228,8 @@ static const struct {
 static am_trust_list believed(am_arena *a)
 {
     am_trust_list l;
-    assert_true(
-        am_trust_list_parse(a, NULL, AM_STR("one.example\n.big.example\nthree.example"), &l, NULL));
+    assert_true(am_trust_list_parse(
+        a, NULL, AM_STR("one.example\n.big.example\n*.all.example\nthree.example"), &l, NULL));
     return l;
 }
 

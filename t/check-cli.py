@@ -1,0 +1,175 @@
+#!/usr/bin/python3
+"""authmill check from outside: options, exit status, one line about what is wrong, the three formats."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import tap  # noqa: E402
+from tap import build, is_, like, ok  # noqa: E402
+
+AUTHMILL, AUTHMILLD = build("authmill"), build("authmilld")
+work = tempfile.TemporaryDirectory(prefix="authmill-t.")
+MESSAGE = b"From: a@example.org\nSubject: x\n\nbody\n"
+ZONE = """$TTL 60
+example.org. IN TXT "v=spf1 ip4:192.0.2.0/24 -all"
+mail.example.org. IN A 192.0.2.1
+mail.example.org. IN TXT "v=spf1 a -all"
+_dmarc.example.org. IN TXT "v=DMARC1; p=reject; sp=quarantine"
+silent.example.org. IN A 192.0.2.2
+own.example.org. IN TXT "v=spf1 +all"
+_dmarc.own.example.org. IN TXT "v=DMARC1; p=none; psd=n"
+1.2.0.192.in-addr.arpa. IN PTR mail.example.org.
+"""
+GOOD = ["--ip", "192.0.2.1", "--mail-from", "a@example.org"]
+
+
+def file_of(name, octets):
+    path = os.path.join(work.name, name)
+    with open(path, "wb") as f:
+        f.write(octets)
+    return path
+
+
+Z = file_of("zone", ZONE.encode())
+M = file_of("m.eml", MESSAGE)
+
+
+def run(*args, stdin=MESSAGE):
+    p = subprocess.run([AUTHMILL, *args], input=stdin, capture_output=True, timeout=60)
+    return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+
+def check(*args, stdin=MESSAGE):
+    return run("check", "--zone", Z, "--authserv-id", "mx.here.example", *args, stdin=stdin)
+
+
+def text(*args, stdin=MESSAGE):
+    return check("--format", "text", *args, stdin=stdin)[1].splitlines()
+
+
+def wrong():
+    """Status, what standard error says, arguments; one line each, and nothing on standard output."""
+    empty, junk = file_of("empty", b""), file_of("junk", b"no header\n")
+    broken = file_of("broken.zone", b"example.org. IN TXT \"x\n")
+    for want, says, args in [
+        (64, "authmill check: unrecognized option '--what'", ["check", "--what", M]),
+        (64, "authmill check: option '--ip' requires an argument", ["check", "--ip"]),
+        (64, "authmill explain: unrecognized option '--what'", ["explain", "--what"]),
+        (64, "authmill replay: unrecognized option '--what'", ["replay", "--what"]),
+        (64, "authmill config: unrecognized option '--what'", ["config", "check", "--what"]),
+        (64, "authmill try: unrecognized option '--what'", ["try", "--what"]),
+        (64, "authmill try: option '--rcpt' requires an argument", ["try", "--rcpt"]),
+        (64, "authmill: no word 'chek'; did you mean 'check'?", ["chek"]),
+        (64, "authmill check: --ip '1.2.3': wanted an IPv4 or IPv6 address", ["check", "--ip", "1.2.3", M]),
+        (64, "wanted header, text or json", ["check", "--format", "xml", M]),
+        (64, "wanted tree-walk or psl", ["check", "--org-domain", "x", M]),
+        (64, "--dns-timeout '0': wanted", ["check", "--dns-timeout", "0", M]),
+        (64, "--time 'x': wanted", ["check", "--time", "x", M]),
+        (64, "want ADDR or ADDR@PORT", ["check", "--nameserver", "x", M]),
+        (64, "one message at a time", ["check", "--zone", Z, M, M]),
+        (64, "--spf-only reads no message", ["check", "--spf-only", "--ip", "192.0.2.1", M]),
+        (65, junk + ": no message", ["check", "--zone", Z, junk]),
+        (65, empty + ": no message", ["check", "--zone", Z, empty]),
+        (65, broken + ":1: ", ["check", "--zone", broken, M]),
+        (66, "/nonexistent.eml: No such file", ["check", "--zone", Z, "/nonexistent.eml"]),
+        (66, work.name + ": Is a directory", ["check", "--zone", Z, work.name]),
+        (66, "/nonexistent.zone: No such file", ["check", "--zone", "/nonexistent.zone", M]),
+        (66, work.name + ": Is a directory", ["check", "--zone", work.name, M]),
+        (66, "/nonexistent.psl: no public suffix list", ["check", "--zone", Z, "--psl", "/nonexistent.psl", M]),
+        (78, "/nonexistent.conf: No such file", ["check", "--config", "/nonexistent.conf", M]),
+        (78, junk + ":1: ", ["check", "--config", junk, M]),
+    ]:
+        status, out, err = run(*args)
+        is_((status, out, err.count("\n")), (want, "", 1), "%d, and one line: %s" % (want, " ".join(args)))
+        like(err, says, "which says what is wrong")
+        ok(err.startswith("authmill"), "and begins with the program's name: " + err.strip())
+
+
+def helps():
+    for word in ("check", "config", "explain", "replay", "try"):
+        status, out, err = run("help", word)
+        is_((status, err), (0, ""), "help " + word)
+        ok("\nexamples\n  " in out and "authmill " + word in out.partition("\nexamples\n")[2], "with examples: " + word)
+        is_(run(word, "--help")[:2], (0, out), word + " --help says the same")
+        ok(max(len(line) for line in out.splitlines()) <= 100, "fits: " + word)
+    ok("\nexamples\n  " in run("--help")[1], "authmill --help, with examples")
+    p = subprocess.run([AUTHMILLD, "--help"], capture_output=True, timeout=60)
+    ok(p.returncode == 0 and b"\nexamples\n  " in p.stdout, "authmilld --help, with examples")
+
+
+def lines():
+    """The text for people: nothing doubled, nothing that begins with a comma or a colon."""
+    is_(text(*GOOD, "--helo", "mail.example.org"), [
+        "spf        pass      example.org, by ip4:192.0.2.0/24",
+        "spf (helo) pass      mail.example.org, by a",
+        "dkim       none      no signature",
+        "dmarc      pass      example.org, policy reject of example.org, aligned: spf; disposition none",
+        "iprev      pass      mail.example.org",
+        "action     accept"], "a message that passes")
+    is_(text("--ip", "192.0.2.1")[0], "spf (helo) none      not a domain name of several labels", "no name at all")
+    is_(text("--ip", "192.0.2.1", "--mail-from", "a")[0], "spf        none      not a domain name of several labels",
+        "an address without a domain")
+    is_(text("--ip", "192.0.2.1", "--helo", "silent.example.org", "--mail-from", "a@silent.example.org")[:2], [
+        "spf        none      silent.example.org: no SPF record",
+        "spf (helo) none      silent.example.org: no SPF record"], "a reason that names the domain")
+    is_(text("--ip", "192.0.2.1", "--helo", "a b")[0], "spf (helo) none      a b: not a domain name of several labels",
+        "a reason that does not")
+    signed = MESSAGE.replace(b"Subject", b"DKIM-Signature: v=1; a=rsa\nDKIM-Signature: x\n"
+                             b"DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=s; h=from; bh=AAAA; b=AAAA\n"
+                             b"ARC-Seal: i=1; a=x\nSubject")
+    is_(text(stdin=signed)[:4], [
+        "dkim       neutral   rsa: required tag missing: d",
+        "dkim       neutral   malformed tag list: a tag without =",
+        "dkim       permerror example.org, selector s, rsa-sha256: no key record",
+        "arc        fail      1 set: instance 1: an incomplete set"], "signatures that cannot be read, a chain that is broken")
+
+
+def dmarc(*args, author="example.org"):
+    status, out, err = check("--format", "json", *args, stdin=b"From: a@%s\n\nx\n" % author.encode())
+    return json.loads(out)["dmarc"] if status == 0 else err
+
+
+def options():
+    is_(dmarc(*GOOD, author="own.example.org")["result"], "fail", "a name with psd=n is its own organization")
+    psl = file_of("psl", b"org\n")
+    is_(dmarc(*GOOD, "--org-domain", "psl", "--psl", psl, author="own.example.org")["result"], "pass", "not so by the list")
+    is_(dmarc(*GOOD, "--psl", psl, author="own.example.org")["result"], "pass", "a list that is named is used")
+    is_(dmarc(*GOOD, "--org-domain", "tree-walk", "--psl", psl, author="own.example.org")["result"], "fail", "unless told otherwise")
+    one = file_of("one.zone", b'_dmarc.one.example. 60 IN TXT "v=DMARC1; p=none"\n')
+    is_(dmarc("--zone", one, author="one.example")["policy"], "none", "--zone may be repeated")
+    is_(dmarc(*GOOD, "--ip", "198.51.100.1")["result"], "fail", "of other options the last one counts")
+    for sender in ("", "<>", None):
+        args = [] if sender is None else ["--mail-from", sender]
+        found = json.loads(check("--format", "json", "--ip", "192.0.2.1", "--helo", "mail.example.org", *args)[1])
+        is_((found["spf"]["scope"], found["spf"]["domain"], found["spf_helo"]["result"], found["dmarc"]["spf_aligned"]),
+            ("helo", "mail.example.org", "pass", True), "the null sender: %r" % sender)
+    for where, args in (("-", ["-"]), ("standard input", []), ("a file", [M])):
+        is_(check(*GOOD, *args)[0], 0, "the message from " + where)
+    status, out, _ = check("--spf-only", *GOOD, "--format", "json", stdin=b"")
+    is_((status, sorted(json.loads(out))), (0, ["action", "authentication_results", "iprev", "spf"]), "--spf-only: what ran is there")
+    is_(sorted(json.loads(check("--format", "json")[1])), ["action", "arc", "authentication_results", "dkim", "dmarc"],
+        "without --ip neither spf nor iprev")
+    steps = json.loads(check(*GOOD, "--format", "json", "--explain")[1])["explain"]
+    ok(steps and all(sorted(s) == ["answer", "question", "rfc", "step"] for s in steps), "--explain: every step, with its section")
+    ok({"step": "dmarc", "rfc": "9989 4.10", "question": "TXT _dmarc.example.org",
+        "answer": "v=DMARC1; p=reject; sp=quarantine"} in steps, "a look-up and its answer")
+
+
+def line_ends():
+    """RFC 5322 2.1: what ends the first line ends all of them."""
+    for octets, want in [
+        (b"From: a@example.org\r\nX: y\r\n\r\n", "fail"), (b"From: a@example.org\nX: y\n\n", "fail"),
+        (b"From: a@example.org", "fail"), (b"From: a@example.org\n", "fail"), (b"X: y\nFrom: a@example.org\n\nx", "fail"),
+        (b"From: a@example.org\r\nX: y\nFrom: b@own.example.org\r\n\r\n", "permerror"),
+        (b"From: a@example.org\nX: y\rFrom: b@own.example.org\n\n", "permerror"),
+        (b"From x Mon Nov 21\nFrom: a@example.org\n\nx", "fail"), (b"\nFrom: a@example.org\n", "permerror"),
+        (b"Subject: x\n\nFrom: a@example.org\n", "permerror"),
+    ]:
+        is_(json.loads(check("--format", "json", stdin=octets)[1])["dmarc"]["result"], want, repr(octets))
+
+
+tap.run(wrong, helps, lines, options, line_ends)
