@@ -29,7 +29,7 @@ static am_psl *borrow_psl(const am_conf *c)
     bool wanted = false;
     for (unsigned i = 0; i < c->arc.trusted_sealers.n; i++) {
         const char *item = c->arc.trusted_sealers.item[i];
-        wanted = wanted || item[0] == '.' || is_file(item);
+        wanted = wanted || item[0] == '.' || item[0] == '*' || is_file(item);
     }
     if (c->dmarc.psl || !wanted)
         return c->dmarc.psl;

@@ -466,6 +466,10 @@ MEANS = [
      '  when { client = {127.0.0.1, "::1"} }\n'
      '  action = reject }\n',
      '2: rule "a" can never hold: all of client are local-networks, whom a rule means only where it says so; add own = yes'),
+    ('relays that are everybody',
+     'trusted-relays = {192.0.2.0/24, 0.0.0.0/1,\n'
+     '  128.0.0.0/1}\n',
+     '1: trusted-relays holds all addresses, so that nobody is a client and SPF judges none; name your own relays'),
     ('trust in everybody',
      'rule a {\n'
      '  when { dkim-domain = .com }\n'
@@ -551,6 +555,12 @@ FINE = [
      'rule a { when { size-over = 1000 size-under = 1002 } action = hold }\n'),
     ('both alignments, and one of them',
      'rule a { when { dmarc-aligned = spf not { dmarc-aligned = dkim } } action = hold }\n'),
+    ('one signature of several above, another below',
+     'rule a { when { not { dkim = fail } } action = accept }\n'
+     'rule b { when { dkim = pass } action = hold }\n'),
+    ('one alignment of two above, the other below',
+     'rule a { when { not { dmarc-aligned = dkim } } action = accept }\n'
+     'rule b { when { dmarc-aligned = spf } action = hold }\n'),
     ('an any {} that only overlaps',
      'rule a { when { any { spf = fail iprev = fail } } action = hold }\n'
      'rule b { when { any { spf = fail list = yes } } action = hold }\n'),
