@@ -235,7 +235,8 @@ bool am_names_read(am_arena *a, am_names_kind kind, const char *file, const char
     char *text = slurp(file, &size, why);
     if (!text)
         return false;
-    am_str rest = {text, size};
+    bool marked = size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0; /* by some editors */
+    am_str rest = am_str_cut((am_str){text, size}, marked ? 3 : 0, size);
     bool good = true;
     for (unsigned line = 1; good && rest.n; line++) {
         size_t end = am_str_find(rest, '\n');

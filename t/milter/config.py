@@ -574,6 +574,8 @@ FINE = [
      '\ufefflog\t{\r\n'
      '\tto\t=\tstderr\r\n'
      '}\r\n'),
+    ('a byte order mark in a list',
+     'rule a { when { client = "file:{dir}/marked-list" } action = hold }\n'),
     ('a string over two lines that a backslash joins',
      'rule a { when { spf = fail } action = reject text = "one \\\n'
      'two" }\n'),
@@ -594,6 +596,7 @@ FINE = [
 FILES = {
     "bad-list": "# ok\nu@a.example\n\nno such@@thing..\n",
     "nul-list": "a.example\nb\0c.example\n",
+    "marked-list": "\ufeff192.0.2.0/24\r\n",
     "empty-list": "# nothing\n",
     "bad-shadow": "\ndmarc { enforce = maybe }\n",
     "odd-shadow": "rule a {\n action = accept\n until = 2020-01-31 }\n",
