@@ -12,7 +12,8 @@
 
 #include <stdlib.h>
 
-enum { KEEP_MAX = 8192, EXPLANATION_MAX = 500 }; /* octets */
+/* Octets. A longer record is parsed for each message: the cache counts as much for a parsed one. */
+enum { KEEP_MAX = 2048, EXPLANATION_MAX = 500 };
 
 /* ---- records ---- */
 
