@@ -226,6 +226,9 @@ static void finish_login(am_message *m)
         .tls = e->tls.result == AM_PASS};
     e->auth = am_smtpauth_check(m->arena, &q);
     e->has_auth = l->user.n > 0;
+    if (e->has_auth)
+        am_trace_result(m->context.trace, "auth", "8601 2.7.4", l->user, e->auth.result,
+            am_str_of(e->auth.reason));
     if (!m->options->login_map || !e->has_auth)
         return;
     am_authalign_query align = {
@@ -240,9 +243,12 @@ static void finish_sender_id(am_message *m)
     am_evidence *e = &m->evidence;
     e->pra = am_pra_find(m->arena, &m->header);
     e->submitter = am_submitter_check(m->arena, m->facts.submitter, &e->pra);
-    am_trace_notef(m->context.trace, "pra", "4407 2", AM_STR("PRA"), "%s%.*s@%.*s%s",
-        e->pra.found ? "" : "none: ", AM_ARG(e->pra.mailbox.local), AM_ARG(e->pra.mailbox.domain),
-        e->pra.reason);
+    if (e->pra.found)
+        am_trace_notef(m->context.trace, "pra", "4407 2", AM_STR("PRA"), "%.*s@%.*s",
+            AM_ARG(e->pra.mailbox.local), AM_ARG(e->pra.mailbox.domain));
+    else
+        am_trace_result(
+            m->context.trace, "pra", "4407 2", AM_STR("PRA"), AM_NONE, am_str_of(e->pra.reason));
     if (e->submitter.status != AM_SUBMITTER_NONE)
         am_trace_notef(m->context.trace, "pra", "4405 4.2", m->facts.submitter, "%s",
             e->submitter.status == AM_SUBMITTER_MATCH ? "it is the PRA" : e->submitter.reason);

@@ -1,7 +1,7 @@
 /*
  * access: refuses files that others can change.
  *
- * For: the supervisor, which reads its configuration as root and makes a socket and a pid file.
+ * For: whoever reads the configuration, perhaps as root, and makes a socket and a pid file.
  * A file that anybody may write is anybody's configuration; a directory that anybody may write is
  * a place where a name means whatever somebody wants. Waits: for the file system. Memory: none.
  * Callers: one thread.
@@ -32,6 +32,18 @@ bool am_access_directory(const char *path, am_error *why)
     if (stat(directory, &st) != 0 || !(st.st_mode & S_IWOTH) || st.st_mode & S_ISVTX)
         return true;
     am_error_set(why, "%s: everybody may write to its directory; chmod o-w %s", path, directory);
+    return false;
+}
+
+bool am_access_plain(const char *path, am_error *why)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || S_ISREG(st.st_mode))
+        return true;
+    am_error_set(why, "%s: %s; wanted: a plain file", path,
+        S_ISDIR(st.st_mode)    ? "a directory"
+        : S_ISFIFO(st.st_mode) ? "a pipe"
+                               : "no plain file");
     return false;
 }
 

@@ -10,6 +10,10 @@
  * to do. What is not there, and what is no plain file (a pipe), is somebody else's complaint. */
 bool am_access_file(const char *path, am_error *why);
 
+/* False for a pipe, a directory, a device: opening one could last for ever. What is not there is
+ * somebody else's complaint. */
+bool am_access_plain(const char *path, am_error *why);
+
 /* The directory of `path` alone, for a file or a socket that we are about to make. One that
  * everybody may write to will do where its sticky bit is set, as in /tmp. */
 bool am_access_directory(const char *path, am_error *why);

@@ -10,6 +10,7 @@
  * being read is noted in one static pointer while am_conf_load runs.
  */
 #include "milter/conf.h"
+#include "milter/access.h"
 #include "milter/option.h"
 #include "milter/rule_conf.h"
 #include "milter/sealers.h"
@@ -314,8 +315,9 @@ static void set_host_name(am_conf *c)
 static bool load_psl(am_conf *c, am_error *why)
 {
     am_error e;
-    if (c->dmarc.use_psl)
-        c->dmarc.psl = am_psl_load(*c->dmarc.psl_file ? c->dmarc.psl_file : NULL, &e);
+    const char *file = c->dmarc.psl_file;
+    if (c->dmarc.use_psl && am_access_plain(file, &e))
+        c->dmarc.psl = am_psl_load(*file ? file : NULL, &e);
     return !c->dmarc.use_psl || c->dmarc.psl || am_conf_wrong(c, "dmarc", "psl", why, "%s", e.text);
 }
 
@@ -329,7 +331,7 @@ static bool load_login_map(am_conf *c, am_error *why)
 {
     am_error e;
     const char *file = c->methods.login_map_file;
-    if (*file)
+    if (*file && am_access_plain(file, &e))
         c->methods.login_map = am_loginmap_load(file, &e);
     return !*file || c->methods.login_map ||
            am_conf_wrong(c, "methods", "login-map", why, "%s", e.text);
@@ -488,7 +490,8 @@ static bool load_shadow(am_conf *c, am_error *why)
     am_error e;
     if (!*c->policy.shadow_file)
         return true;
-    c->shadow = load(c->policy.shadow_file, &e);
+    if (am_access_plain(c->policy.shadow_file, &e))
+        c->shadow = load(c->policy.shadow_file, &e);
     if (!c->shadow)
         return am_conf_wrong(c, "policy", "shadow", why, "%s", e.text);
     return !*c->shadow->policy.shadow_file ||

@@ -5,6 +5,7 @@
  * files. Memory: what they hand out points into the configuration. Callers: anyone.
  */
 #include "milter/conf.h"
+#include "milter/access.h"
 
 #include <unistd.h>
 #include <errno.h>
@@ -71,11 +72,16 @@ const char *am_conf_journal(const am_conf *c)
 bool am_conf_check(const am_conf *c, am_error *why)
 {
     am_error e;
+    for (unsigned i = 0; i < c->dns.zones.n; i++)
+        if (!am_access_plain(c->dns.zones.item[i], &e))
+            return am_conf_wrong(c, "dns", "zones", why, "%s", e.text);
     if (c->dns.zones.n) {
         am_dns *d = am_dns_zonefiles(c->dns.zones.item, c->dns.zones.n, &e);
         am_dns_free(d);
         return d || am_conf_wrong(c, "dns", "zones", why, "%s", e.text);
     }
+    if (!c->dns.nameservers.n && !am_access_plain(c->dns.resolv_conf, &e))
+        return am_conf_wrong(c, "dns", "resolv-conf", why, "%s", e.text);
     if (c->dns.nameservers.n || access(c->dns.resolv_conf, R_OK) == 0)
         return true;
     return am_conf_wrong(c, "dns", "resolv-conf", why, "%s: %s; set dns.nameservers",

@@ -94,6 +94,11 @@ static bool holds_all(const am_conf_nets *l, unsigned family)
 static void check_everybody(const am_conf *c, am_findings *f)
 {
     bool v4 = holds_all(&c->local_networks, 4), v6 = holds_all(&c->local_networks, 6);
+    if (holds_all(&c->trusted_relays, 4) || holds_all(&c->trusted_relays, 6))
+        am_finding(f, c->file, am_conf_line(c, "", "trusted-relays"),
+            "trusted-relays holds all addresses, so that nobody is a client and SPF judges none; "
+            "name "
+            "your own relays");
     if ((v4 || v6) && am_conf_acts(c) && am_conf_spares(c, AM_CLASS_LOCAL))
         am_finding(f, c->file, am_conf_line(c, "", "local-networks"),
             "local-networks holds all addresses of IPv%s, so that nothing is ever enforced upon "

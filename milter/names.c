@@ -197,15 +197,12 @@ static char *slurp(const char *file, size_t *n, am_error *why)
     struct stat st;
     if (!am_access_file(file, why))
         return NULL;
-    FILE *f = fopen(file, "re");
-    if (!f || fstat(fileno(f), &st) != 0) {
-        am_error_set(why, "%s: %s; wanted: a file with one entry a line", file, strerror(errno));
-        if (f)
-            fclose(f);
-        return NULL;
-    }
     char *text = NULL;
-    if (!S_ISREG(st.st_mode))
+    bool plain = stat(file, &st) != 0 || S_ISREG(st.st_mode); /* opening a pipe could last */
+    FILE *f = plain ? fopen(file, "re") : NULL;
+    if (plain && (!f || fstat(fileno(f), &st) != 0))
+        am_error_set(why, "%s: %s; wanted: a file with one entry a line", file, strerror(errno));
+    else if (!plain)
         am_error_set(why, "%s: not a plain file; wanted: one entry a line", file);
     else if (st.st_size > MAX_FILE)
         am_error_set(why, "%s: over 64 MiB; split it", file);
@@ -218,7 +215,8 @@ static char *slurp(const char *file, size_t *n, am_error *why)
         free(text);
         text = NULL;
     }
-    fclose(f);
+    if (f)
+        fclose(f);
     return text;
 }
 
@@ -238,7 +236,8 @@ bool am_names_read(am_arena *a, am_names_kind kind, const char *file, const char
     char *text = slurp(file, &size, why);
     if (!text)
         return false;
-    am_str rest = {text, size};
+    bool marked = size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0; /* by some editors */
+    am_str rest = am_str_cut((am_str){text, size}, marked ? 3 : 0, size);
     bool good = true;
     for (unsigned line = 1; good && rest.n; line++) {
         size_t end = am_str_find(rest, '\n');

@@ -45,7 +45,8 @@ static bool declog(const am_conf *c, am_error *why)
 
 am_conf *am_ready_load(const char *file, am_identity *identity, am_error *why)
 {
-    am_conf *c = am_access_file(file, why) ? am_conf_load(file, why) : NULL;
+    bool good = am_access_plain(file, why) && am_access_file(file, why);
+    am_conf *c = good ? am_conf_load(file, why) : NULL;
     bool may = !identity || (c && declog(c, why) && am_identity_find(c, identity, why));
     if (c && may && own_files(c, why) && am_conf_check(c, why))
         return c;

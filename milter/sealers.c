@@ -6,6 +6,7 @@
  * thread at a time.
  */
 #include "milter/sealers.h"
+#include "milter/access.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@ static am_psl *borrow_psl(const am_conf *c)
     bool wanted = false;
     for (unsigned i = 0; i < c->arc.trusted_sealers.n; i++) {
         const char *item = c->arc.trusted_sealers.item[i];
-        wanted = wanted || item[0] == '.' || is_file(item);
+        wanted = wanted || item[0] == '.' || item[0] == '*' || is_file(item);
     }
     if (c->dmarc.psl || !wanted)
         return c->dmarc.psl;
@@ -57,7 +58,7 @@ static bool read_file(
 {
     am_error e;
     size_t n;
-    char *text = slurp(path, &n, why);
+    char *text = am_access_plain(path, why) ? slurp(path, &n, why) : NULL;
     if (!text)
         return false;
     bool good = am_trust_list_parse(a, psl, am_str_n(text, n), out, &e);

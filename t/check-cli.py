@@ -104,28 +104,34 @@ def helps():
 def lines():
     """The text for people: nothing doubled, nothing that begins with a comma or a colon."""
     is_(text(*GOOD, "--helo", "mail.example.org"), [
-        "spf        pass      example.org, by ip4:192.0.2.0/24",
-        "spf (helo) pass      mail.example.org, by a",
-        "dkim       none      no signature",
-        "dmarc      pass      example.org, policy reject of example.org, aligned: spf; disposition none",
-        "iprev      pass      mail.example.org",
-        "action     accept"], "a message that passes")
-    is_(text("--ip", "192.0.2.1")[0], "spf (helo) none      not a domain name of several labels", "no name at all")
-    is_(text("--ip", "192.0.2.1", "--mail-from", "a")[0], "spf        none      not a domain name of several labels",
+        "spf          pass      example.org, by ip4:192.0.2.0/24",
+        "spf (helo)   pass      mail.example.org, by a",
+        "dkim         none      no signature",
+        "dmarc        pass      example.org, policy reject of example.org, aligned: spf; disposition none",
+        "iprev        pass      mail.example.org",
+        "action       accept"], "a message that passes")
+    is_(text("--ip", "192.0.2.1")[0], "spf (helo)   none      not a domain name of several labels", "no name at all")
+    is_(text("--ip", "192.0.2.1", "--mail-from", "a")[0], "spf          none      not a domain name of several labels",
         "an address without a domain")
     is_(text("--ip", "192.0.2.1", "--helo", "silent.example.org", "--mail-from", "a@silent.example.org")[:2], [
-        "spf        none      silent.example.org: no SPF record",
-        "spf (helo) none      silent.example.org: no SPF record"], "a reason that names the domain")
-    is_(text("--ip", "192.0.2.1", "--helo", "a b")[0], "spf (helo) none      a b: not a domain name of several labels",
+        "spf          none      silent.example.org: no SPF record",
+        "spf (helo)   none      silent.example.org: no SPF record"], "a reason that names the domain")
+    is_(text("--ip", "192.0.2.1", "--helo", "a b")[0], "spf (helo)   none      a b: not a domain name of several labels",
         "a reason that does not")
+    conf = file_of("conf", b"methods { sender-id = yes helo = yes login-map = \"%s\" }\n" % file_of("map", b"@example.org alice\n").encode())
+    is_(text("--config", conf, "--ip", "192.0.2.1", "--helo", "silent.example.org", stdin=b"From: a@silent.example.org\n\n")[-3:-1], [
+        "sender-id    none      silent.example.org: no SPF record",
+        "x-helo       fail      silent.example.org: the name leads to other addresses"], "of other methods neither")
+    many = text("--config", conf, *GOOD, "--helo", "mail.example.org", "--auth", "alice")
+    ok("x-auth-align pass" in many and all(s[12] == " " != s[13] and s == s.rstrip() for s in many), "one column for the names")
     signed = MESSAGE.replace(b"Subject", b"DKIM-Signature: v=1; a=rsa\nDKIM-Signature: x\n"
                              b"DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=s; h=from; bh=AAAA; b=AAAA\n"
                              b"ARC-Seal: i=1; a=x\nSubject")
     is_(text(stdin=signed)[:4], [
-        "dkim       neutral   rsa: required tag missing: d",
-        "dkim       neutral   malformed tag list: a tag without =",
-        "dkim       permerror example.org, selector s, rsa-sha256: no key record",
-        "arc        fail      1 set: instance 1: an incomplete set"], "signatures that cannot be read, a chain that is broken")
+        "dkim         neutral   rsa: required tag missing: d",
+        "dkim         neutral   malformed tag list: a tag without =",
+        "dkim         permerror example.org, selector s, rsa-sha256: no key record",
+        "arc          fail      1 set: instance 1: an incomplete set"], "signatures that cannot be read, a chain that is broken")
 
 
 def dmarc(*args, author="example.org"):
@@ -159,6 +165,26 @@ def options():
         "answer": "v=DMARC1; p=reject; sp=quarantine"} in steps, "a look-up and its answer")
 
 
+def decisions():
+    """--explain tells every decision, and why."""
+    def steps(*args, stdin=MESSAGE):
+        found = json.loads(check("--format", "json", "--explain", *args, stdin=stdin)[1])["explain"]
+        return [(s["step"], s["rfc"], s["question"], s["answer"]) for s in found]
+    told = steps("--ip", "192.0.2.2", "--mail-from", "a@silent.example.org", "--auth", "alice", stdin=b"Subject: x\n\n")
+    for want in [
+        ("spf", "7208 2.6", "silent.example.org", "none: silent.example.org: no SPF record"),
+        ("dmarc", "9989 5.3.1", "From", "permerror: no From field"),
+        ("iprev", "8601 3", "192.0.2.2", "permerror: the address has no name"),
+        ("auth", "8601 2.7.4", "alice", "pass"),
+        ("pra", "4407 2", "PRA", "none: no From field"),
+    ]:
+        ok(want in told, "told: " + " ".join(want))
+    told = steps(*GOOD)
+    for want in [("spf", "7208 2.6", "example.org", "pass"), ("dmarc", "9989 5.3.5", "example.org", "pass"),
+                 ("iprev", "8601 3", "192.0.2.1", "pass"), ("pra", "4407 2", "PRA", "a@example.org")]:
+        ok(want in told, "told: " + " ".join(want))
+
+
 def line_ends():
     """RFC 5322 2.1: what ends the first line ends all of them."""
     for octets, want in [
@@ -172,4 +198,4 @@ def line_ends():
         is_(json.loads(check("--format", "json", stdin=octets)[1])["dmarc"]["result"], want, repr(octets))
 
 
-tap.run(wrong, helps, lines, options, line_ends)
+tap.run(wrong, helps, lines, options, decisions, line_ends)

@@ -60,6 +60,10 @@ class Draw:
         """Folding white space, mostly none or one space."""
         return self.of([b"", b"", b" ", b" ", b"\t", b"  ", b"\r\n ", b" \r\n\t ", b"\r\n \r\n\t"])
 
+    def commented(self):
+        """CFWS, as ARC has it round an instance."""
+        return self.white() + self.of([b"", b"", b"", b"(c)", b"(; b=x;)", b"(i=2;) (\xc3\xa9)"]) + self.white()
+
     def value(self):
         return self.some([b"word", b"A", b" ", b"  ", b"\t", b"\r\n ", b" \r\n\t", b";", b":", b"b=x;", b"\xc3\xa9",
                           b"\xff", b"=", b"(", b'"', b"\x0b", b"\r\n \r\n "], 12)
@@ -98,7 +102,8 @@ ODD = {
     b"q": [b"dns/txt", b"dns/TXT", b"dns", b"dns / txt", b" : dns/txt", b"", b"dns/txt;"],
     b"i": [b"@example.org", b"example.org", b"a@b@example.org", b"a@example.org.", b"=40@EXAMPLE.org",
            b"=4@example.org", b"a@e=78ample.org", b"@xexample.org", b"a@.example.org", b"=0a@example.org",
-           b"a @example.org", b"=c3=a9@example.org", b"=C3=A9@example.org", b"\xc3\xa9@m.example.org", b"", b"a@", b"@"],
+           b"a @example.org", b"=c3=a9@example.org", b"=C3=A9@example.org", b"\xc3\xa9@m.example.org", b"", b"a@",
+           b"@"],
     b"y1_": [b"", b"=", b"a\x7f", b"a\x00", b"\xff", b"a\r\n \r\n b"],
     b"1y": [b"a"],
     b"y-1": [b"a"],
@@ -122,9 +127,10 @@ def tag_list(d, tags, first=()):
     """In any order, with white space round everything that may have it."""
     order = [t for t in tags if t[0] not in first]
     d.r.shuffle(order)
-    order = [t for t in tags if t[0] in first] + order
-    w = d.white
-    specs = [w() + name + w() + b"=" + w() + value + w() for name, value in order]
+    specs = []
+    for name, value in [t for t in tags if t[0] in first] + order:
+        w = d.commented if name in first else d.white
+        specs.append(w() + name + w() + b"=" + w() + value + w())
     return b";".join(specs) + d.of([b"", b"", b";", b"; ", b";\r\n "] if d.r.randrange(30) else [b";;", b"; ;", b";x"])
 
 
@@ -178,7 +184,7 @@ def sign(d, mail):
 
 
 def seal(d, mail, i):
-    w = d.white
+    w = d.commented
     mail = mail.top(b"ARC-Authentication-Results:%si%s=%s%d%s; mx; none" % (w(), w(), w(), i, w()))
     mail = cover(d, mail, b"ARC-Message-Signature", [(b"i", b"%d" % i)], b"relaxed/relaxed", (b"i",))
     s = d.of(list(KEYS)).split(b".")[0]

@@ -448,7 +448,7 @@ def wrong_use():
     is_((got[0], "line 2: no JSON" in got[2]), (65, True), "a log in pieces: the last line that names it is told")
     torn = b'{"v":1,"id":"x","act\n{"v":1,"id":"x","action":"accept","why":"skipped"}\n\xff\n'
     got = run("explain", "--config", DEAD, "--log", "-", "x", text=torn)
-    is_((got[0], "action     accept" in got[1]), (0, True), "a whole line behind a torn one is found")
+    is_((got[0], "action       accept" in got[1]), (0, True), "a whole line behind a torn one is found")
     for args, status, says in (
             ((), 64, "what is to be replayed?"),
             (("--config", DEAD, "--config", DEAD, "--config", DEAD, LOG), 64, "one too many"),

@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include "tools/json.h"
 #include "tools/tools.h"
 
 #include <stdarg.h>
@@ -147,8 +148,11 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    am_json_watch();
     int status = run(argc, argv);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == EX_OK)
         return am_tool_fail(NULL, EX_TEMPFAIL, "standard output cannot be written");
+    if (am_json_short() && status == EX_OK)
+        return am_tool_fail(NULL, EX_SOFTWARE, "out of memory: what was printed is not whole");
     return status;
 }

@@ -350,7 +350,7 @@ static int print(am_arena *a, const request *r, const am_evidence *e, const am_r
 {
     am_authres results = am_results(a, e, ro);
     am_str value = am_authres_write(a, &results, "\n", sizeof "Authentication-Results: " - 1);
-    if (!value.p)
+    if (!value.p || am_arena_failed(a))
         return am_tool_fail(&am_tool_check, EX_SOFTWARE, "out of memory");
     if (r->format == FORMAT_HEADER) {
         print_header(value);
@@ -360,7 +360,8 @@ static int print(am_arena *a, const request *r, const am_evidence *e, const am_r
     } else {
         am_json_outcome j = {o->action, o->disposition, am_judge_field(a, e, ro)};
         json_t *json = am_json_evidence(e, &j, r->explain);
-        int rc = json ? json_dumpf(json, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII) : -1;
+        bool whole = json && j.authres.p;
+        int rc = whole ? json_dumpf(json, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII) : -1;
         fputc('\n', stdout);
         json_decref(json);
         if (rc != 0)
@@ -382,7 +383,7 @@ static int judge(const request *r, const setting *s, const am_eml *eml)
     am_facts f = facts_of(m, r, eml);
     outcome o = decide(s, e, &f, &ro);
     int status = print(am_message_arena(m), r, e, &ro, &o);
-    if (e->fault)
+    if (e->fault && status == EX_OK)
         status = am_tool_fail(&am_tool_check, EX_SOFTWARE, "%s", e->fault);
     am_message_free(m);
     return status;

@@ -44,14 +44,14 @@ static void text_head(const am_record *r)
 {
     const am_evidence *e = r->evidence;
     char ip[AM_IP_TEXT];
-    fputs("record     ", stdout);
+    fputs("record       ", stdout);
     am_show(stdout, r->id);
     fputs(", ", stdout);
     am_show(stdout, r->time);
     printf(", took %.1f ms\n", (double)r->took_us / 1000);
     if (!e)
         return;
-    printf("client     %s", e->ip.family ? am_ip_text(&e->ip, ip) : "local");
+    printf("client       %s", e->ip.family ? am_ip_text(&e->ip, ip) : "local");
     if (e->has_helo) {
         fputs(", helo ", stdout);
         am_show(stdout, e->helo);
@@ -112,7 +112,7 @@ static void print_text(am_arena *a, const am_again *x)
     if (x->evidence)
         am_text_evidence(stdout, x->evidence, &o, x->computed, am_show_colour());
     else
-        printf("%-10s %s, as nothing was found out: %s\n", "action", o.action, x->decision.why);
+        printf("%-12s %s, as nothing was found out: %s\n", "action", o.action, x->decision.why);
     if (x->record->shadowed)
         text_shadow(&x->record->shadow);
     if (x->computed)

@@ -9,9 +9,31 @@
 
 #include <string.h>
 
+/* jansson says of each call whether it failed; who builds an object of a hundred members asks once,
+ * at the end. */
+static bool memory_short;
+
+static void *get(size_t n)
+{
+    void *p = malloc(n);
+    memory_short = memory_short || !p;
+    return p;
+}
+
+void am_json_watch(void)
+{
+    memory_short = false;
+    json_set_alloc_funcs(get, free);
+}
+
+bool am_json_short(void)
+{
+    return memory_short;
+}
+
 json_t *am_json_str(am_str s)
 {
-    char *text = malloc(3 * s.n + 1);
+    char *text = get(3 * s.n + 1);
     size_t n = 0;
     if (!text)
         return NULL;
@@ -94,6 +116,7 @@ static json_t *dkim(const am_evidence *e)
     am_arena *a = am_arena_new(0);
     for (size_t i = 0; a && i < e->dkims; i++)
         json_array_append_new(list, signature(a, &e->dkim[i]));
+    memory_short = memory_short || !a || am_arena_failed(a);
     am_arena_free(a);
     return list;
 }

@@ -6,6 +6,12 @@
 
 #include <jansson.h>
 
+/* From here on it is noticed where memory for JSON is not to be had. For programs of one thread. */
+void am_json_watch(void);
+
+/* Was it not? Then a member of an object may be missing: what was printed is not whole. */
+bool am_json_short(void);
+
 /* UTF-8, invalid octets replaced; absent becomes "". */
 json_t *am_json_str(am_str s);
 

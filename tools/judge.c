@@ -61,7 +61,7 @@ am_str am_judge_field(am_arena *a, const am_evidence *e, const am_results_option
             am_buf_char(&b, ' ');
         else if (folded.p[i] != '\t' || i == 0 || folded.p[i - 1] != '\n')
             am_buf_char(&b, folded.p[i]);
-    return am_buf_get(&b);
+    return am_arena_failed(a) ? (am_str){NULL, 0} : am_buf_get(&b);
 }
 
 bool am_judge_append(am_judge_list *l, const char *value)

@@ -92,7 +92,7 @@ static bool judge(request *q, column *c, const item *t, am_reported *out)
     am_results_options ro = am_judge_results(c->judge.conf, q->column[0].judge.conf->authserv_id);
     am_judge_tell_rule(&ro, &out->decision);
     out->field = am_judge_field(am_message_arena(out->message), out->evidence, &ro);
-    return true;
+    return out->field.p != NULL;
 }
 
 /* What was decided when the record was made, as if a configuration had. */

@@ -10,10 +10,12 @@
 #include <string.h>
 #include <time.h>
 
+enum { RESULT_WIDTH = 10 };
+
 typedef struct page {
     FILE *out;
     bool colour;
-    bool empty; /* nothing stands behind the result yet */
+    int blanks; /* up to what comes behind the result; 0: something stands there already */
 } page;
 
 static void outside(const page *p, am_str s)
@@ -43,8 +45,8 @@ static const char *colour_of(am_result r)
 
 static void begin(page *p, const char *method, am_result r)
 {
-    p->empty = true;
-    fprintf(p->out, "%-10s %s%-9s%s", method, p->colour ? colour_of(r) : "", am_result_word(r),
+    p->blanks = RESULT_WIDTH - (int)strlen(am_result_word(r));
+    fprintf(p->out, "%-12s %s%s%s", method, p->colour ? colour_of(r) : "", am_result_word(r),
         p->colour && *colour_of(r) ? "\033[0m" : "");
 }
 
@@ -53,23 +55,28 @@ static void item(page *p, const char *before, am_str s)
 {
     if (s.n == 0)
         return;
-    fputs(p->empty ? " " : before, p->out);
+    fprintf(p->out, "%*s%s", p->blanks, "", p->blanks ? "" : before);
     outside(p, s);
-    p->empty = false;
+    p->blanks = 0;
 }
 
 static void end(page *p)
 {
     fputc('\n', p->out);
-    p->empty = false;
+    p->blanks = 0;
+}
+
+/* Who was judged, unless the reason names it. */
+static void judged(page *p, am_str who, am_str reason)
+{
+    if (!am_str_eq(who, am_str_cut(reason, 0, am_str_find(reason, ':'))))
+        item(p, "", who);
 }
 
 static void spf_line(page *p, const char *method, const am_spf_verdict *v)
 {
-    am_str named = am_str_cut(v->reason, 0, am_str_find(v->reason, ':'));
     begin(p, method, v->result);
-    if (!am_str_eq(named, v->domain)) /* else the reason names it */
-        item(p, "", v->domain);
+    judged(p, v->domain, v->reason);
     item(p, ", by ", v->mechanism);
     item(p, ": ", v->reason);
     item(p, "; the domain explains: ", v->explanation);
@@ -91,11 +98,12 @@ static void dkim_line(page *p, const am_dkim_verdict *v)
 
 static void arc_line(page *p, const am_arc_verdict *v)
 {
+    char sets[32];
     begin(p, "arc", v->result);
-    fprintf(p->out, " %u set%s", v->instance, v->instance == 1 ? "" : "s");
+    snprintf(sets, sizeof sets, "%u set%s", v->instance, v->instance == 1 ? "" : "s");
+    item(p, "", am_str_of(sets));
     if (v->at)
         fprintf(p->out, ": instance %u", v->at);
-    p->empty = false;
     item(p, ": ", am_str_of(v->reason));
     end(p);
 }
@@ -124,7 +132,7 @@ static void hop_line(page *p, const am_evidence *e)
 {
     char relay[AM_IP_TEXT], ip[AM_IP_TEXT];
     fprintf(
-        p->out, "%-10s %s is a trusted relay; the client ", "hop", am_ip_text(&e->relay, relay));
+        p->out, "%-12s %s is a trusted relay; the client ", "hop", am_ip_text(&e->relay, relay));
     if (e->hop.found)
         fprintf(p->out, "was %s", am_ip_text(&e->ip, ip));
     else
@@ -136,7 +144,7 @@ static void hop_line(page *p, const am_evidence *e)
 static void line(page *p, const char *method, am_result r, am_str about, am_str reason)
 {
     begin(p, method, r);
-    item(p, "", about);
+    judged(p, about, reason);
     item(p, ": ", reason);
     end(p);
 }
@@ -162,7 +170,7 @@ static void other_lines(page *p, const am_evidence *e)
 /* RFC 4407: who is responsible for the message's latest way. */
 static void pra_line(page *p, const am_evidence *e)
 {
-    fprintf(p->out, "%-10s ", "pra");
+    fprintf(p->out, "%-12s ", "pra");
     if (!e->pra.found) {
         fprintf(p->out, "none: %s\n", e->pra.reason);
         return;
@@ -266,7 +274,8 @@ void am_text_evidence(
         dkim_line(&p, &e->dkim[i]);
     if (e->has_dmarc && e->dkims == 0) {
         begin(&p, "dkim", e->limit ? AM_PERMERROR : AM_NONE);
-        fprintf(out, " %s\n", e->limit ? e->limit : "no signature");
+        item(&p, "", am_str_of(e->limit ? e->limit : "no signature"));
+        end(&p);
     }
     if (e->has_arc && e->arc.result != AM_NONE)
         arc_line(&p, &e->arc);
@@ -275,7 +284,7 @@ void am_text_evidence(
     other_lines(&p, e);
     if (explain && e->has_dmarc)
         pra_line(&p, e);
-    fprintf(out, "%-10s %s\n", "action", o->action);
+    fprintf(out, "%-12s %s\n", "action", o->action);
     if (explain && e->trail.hops)
         trail_table(&p, &e->trail);
     if (explain && e->trace)

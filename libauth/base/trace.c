@@ -40,3 +40,10 @@ void am_trace_notef(
     am_trace_note(t, step, rfc, question,
         am_str_n(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1));
 }
+
+void am_trace_result(am_trace *t, const char *step, const char *rfc, am_str question,
+    am_result result, am_str reason)
+{
+    am_trace_notef(t, step, rfc, question, "%s%s%.*s", am_result_word(result), reason.n ? ": " : "",
+        AM_ARG(reason));
+}

@@ -2,6 +2,7 @@
 #ifndef AM_BASE_TRACE_H
 #define AM_BASE_TRACE_H
 
+#include "libauth/base/result.h"
 #include "libauth/base/str.h"
 
 typedef struct am_step {
@@ -23,5 +24,9 @@ typedef struct am_trace {
 void am_trace_note(am_trace *t, const char *step, const char *rfc, am_str question, am_str answer);
 void am_trace_notef(am_trace *t, const char *step, const char *rfc, am_str question,
     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* A verdict: "fail", and behind a colon the reason where there is one. */
+void am_trace_result(am_trace *t, const char *step, const char *rfc, am_str question,
+    am_result result, am_str reason);
 
 #endif

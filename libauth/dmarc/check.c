@@ -289,12 +289,10 @@ static am_dmarc_verdict evaluate(judge *j, const am_dmarc_id *id, size_t n)
     v.secure = j->secure && j->author.secure;
     if (applies || (j->author.ended && !j->author.error))
         v.org_domain = describe_org(j, id, n);
-    am_trace_notef(j->c->trace, "dmarc", "9989 5.3.5", v.domain, "%s%s%s", am_result_word(v.result),
-        *v.reason ? ": " : "", v.reason);
     return v;
 }
 
-am_dmarc_verdict am_dmarc_check(const am_context *c, const am_dmarc_options *o,
+static am_dmarc_verdict check(const am_context *c, const am_dmarc_options *o,
     const am_author *author, const am_dmarc_id *id, size_t n)
 {
     const am_str absent = {NULL, 0}, domain = author->mailbox.domain;
@@ -316,4 +314,13 @@ am_dmarc_verdict am_dmarc_check(const am_context *c, const am_dmarc_options *o,
     am_dmarc_walk_begin(&j.author, c->arena, o->psl, domain);
     am_dmarc_verdict v = evaluate(&j, id, n);
     return am_arena_failed(c->arena) ? blank(AM_TEMPERROR, domain, "out of memory") : v;
+}
+
+am_dmarc_verdict am_dmarc_check(const am_context *c, const am_dmarc_options *o,
+    const am_author *author, const am_dmarc_id *id, size_t n)
+{
+    am_dmarc_verdict v = check(c, o, author, id, n);
+    am_trace_result(c->trace, "dmarc", v.domain.n ? "9989 5.3.5" : "9989 5.3.1",
+        v.domain.n ? v.domain : AM_STR("From"), v.result, am_str_of(v.reason));
+    return v;
 }

@@ -166,7 +166,6 @@ am_helo_verdict am_helo_check(const am_context *c, const am_helo_query *q)
         return (am_helo_verdict){.result = AM_TEMPERROR, .reason = no_memory, .name = AM_STR("")};
     v.result = f.result;
     v.reason = f.reason;
-    am_trace_notef(c->trace, "helo", "5321 4.1.1.1", v.name, "%s%s%s", am_result_word(v.result),
-        *v.reason ? ": " : "", v.reason);
+    am_trace_result(c->trace, "helo", "5321 4.1.1.1", v.name, v.result, am_str_of(v.reason));
     return v;
 }

@@ -61,7 +61,6 @@ static am_iprev_verdict verdict(const am_context *c, am_result r, am_str name, c
     v.name = name.n ? am_str_copy(c->arena, name) : AM_STR("");
     if (!v.name.p)
         return (am_iprev_verdict){AM_TEMPERROR, AM_STR(""), "out of memory", false};
-    am_trace_note(c->trace, "iprev", "8601 3", name, am_str_of(am_result_word(r)));
     return v;
 }
 
@@ -96,7 +95,7 @@ static am_iprev_verdict forward(const am_context *c, const am_ip *ip, const am_d
     return v;
 }
 
-am_iprev_verdict am_iprev_check(const am_context *c, const am_ip *ip)
+static am_iprev_verdict check(const am_context *c, const am_ip *ip)
 {
     if (!ip->family)
         return verdict(c, AM_PERMERROR, AM_STR(""), "no client address");
@@ -110,5 +109,14 @@ am_iprev_verdict am_iprev_check(const am_context *c, const am_ip *ip)
         return forward(c, ip, ptr);
     am_iprev_verdict v = verdict(c, AM_PERMERROR, AM_STR(""), "the address has no name");
     v.secure = v.result == AM_PERMERROR && ptr->secure;
+    return v;
+}
+
+am_iprev_verdict am_iprev_check(const am_context *c, const am_ip *ip)
+{
+    char text[AM_IP_TEXT];
+    am_iprev_verdict v = check(c, ip);
+    am_trace_result(c->trace, "iprev", "8601 3", am_str_of(am_ip_text(ip, text)), v.result,
+        am_str_of(v.reason));
     return v;
 }

@@ -280,7 +280,6 @@ am_trail am_trail_check(const am_context *context, const am_header *header, am_s
         find(&a, NOT_WHOLE, 0);
     t.result = findings[a.worst].result;
     t.reason = sentence(context->arena, &a);
-    am_trace_notef(context->trace, "trail", "5321 4.4", AM_STR("trail"), "%s%s%.*s",
-        am_result_word(t.result), t.reason.n ? ": " : "", AM_ARG(t.reason));
+    am_trace_result(context->trace, "trail", "5321 4.4", AM_STR("trail"), t.result, t.reason);
     return t;
 }

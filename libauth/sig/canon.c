@@ -116,17 +116,16 @@ void am_canon_field(am_canon c, am_str raw, bool crlf, am_sink *sink, void *to)
 
 void am_canon_signature(am_canon c, am_str raw, am_sink *sink, void *to)
 {
-    size_t at = am_str_find(raw, ':') + 1;
-    while (at < raw.n) {
-        size_t end = at + am_str_find(am_str_cut(raw, at, raw.n), ';');
+    size_t cut = raw.n, resume = raw.n, end;
+    for (size_t at = am_str_find(raw, ':') + 1; at < raw.n; at = end + 1) {
+        end = at + am_str_find(am_str_cut(raw, at, raw.n), ';');
         size_t eq = at + am_str_find(am_str_cut(raw, at, end), '=');
         if (eq < end && am_str_is(am_str_trim(am_str_cut(raw, at, eq)), "b")) {
-            put_field(c, raw, eq + 1, end, sink, to);
-            return;
+            cut = eq + 1;
+            resume = end;
         }
-        at = end + 1;
     }
-    put_field(c, raw, raw.n, raw.n, sink, to);
+    put_field(c, raw, cut, resume, sink, to);
 }
 
 /* ---- Bodies: squeeze (relaxed alone) reduces white space, and hands on to lines, which

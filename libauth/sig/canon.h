@@ -14,8 +14,9 @@ typedef void am_sink(void *to, const void *p, size_t n);
  * space is a fold; every other CR and LF is an ordinary octet. */
 void am_canon_field(am_canon c, am_str raw, bool crlf, am_sink *sink, void *to);
 
-/* The signature's own field, without a final CRLF: the value of its first b= tag and the white
- * space round it are left out (RFC 6376 3.7). */
+/* The signature's own field, without a final CRLF: the value of its b= tag and the white space
+ * round it are left out (RFC 6376 3.7). A tag list has one b= (3.2); what a comment before ARC's
+ * instance holds (RFC 8617 3.9) stands above it, so that the last b= is the tag. */
 void am_canon_signature(am_canon c, am_str raw, am_sink *sink, void *to);
 
 /* The body, in chunks of any size; what is unchanged is passed on where it lies. Starts as

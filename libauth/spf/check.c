@@ -12,7 +12,8 @@
 
 #include <stdlib.h>
 
-enum { KEEP_MAX = 8192, EXPLANATION_MAX = 500 }; /* octets */
+/* Octets. A longer record is parsed for each message: the cache counts as much for a parsed one. */
+enum { KEEP_MAX = 2048, EXPLANATION_MAX = 500 };
 
 /* ---- records ---- */
 
@@ -287,6 +288,6 @@ am_spf_verdict am_spf_check(const am_context *c, const am_spf_options *o, const 
         v.reason = AM_STR("out of memory");
         v.explanation = v.mechanism = AM_STR("");
     }
-    am_trace_note(c->trace, e.step, "7208 2.6", v.domain, am_str_of(am_result_word(v.result)));
+    am_trace_result(c->trace, e.step, "7208 2.6", v.domain, v.result, v.reason);
     return v;
 }

@@ -23,7 +23,8 @@ except Missing as why:
     tap.skip_all(str(why))
 
 ZONE = zone("".join("%s.example. IN TXT \"v=spf1 -all\"\n" % n for n in (
-    "accept", "header", "quarantine", "hold", "discard", "tempfail", "reject", "early")) + """
+    "accept", "header", "quarantine", "hold", "discard", "tempfail", "reject", "early", "several")) + """
+broken.example.        IN TXT "v=spf1 nonsense"
 fine.example.          IN TXT "v=spf1 ip4:192.0.2.0/24 -all"
 _dmarc.wish.example.   IN TXT "v=DMARC1; p=reject"
 """)
@@ -114,6 +115,21 @@ def early():
             ok(arrived(p, "fine.example"), "another message passes")
 
 
+def codes():
+    """The enhanced codes of RFC 7372, each for the method that the rule asks about."""
+    table = (("5.7.20", "fine", "dkim = none", ""), ("5.7.22", "fine", "dkim = none list = no", " enhanced-code = 5.7.22"),
+             ("5.7.24", "broken", "spf = permerror", ""), ("5.7.25", "fine", "iprev = {fail, permerror}", ""),
+             ("5.7.26", "several", "spf = fail dkim = none", ""))
+    rules = "".join("rule r%d { when { rcpt = r%d@here.example %s } action = reject%s }\n" % (i, i, when, more)
+                    for i, (_, _, when, more) in enumerate(table))
+    with daemon(rules) as d, Postfix(d.socket) as p:
+        for i, (code, sender, when, _) in enumerate(table):
+            domain = sender + ".example"
+            _, said = p.send(mail(domain), ip="192.0.2.%d" % (99 if "iprev" in when else 1), helo="mx.fine.example",
+                             mail_from="x@" + domain, to="r%d@here.example" % i)
+            like(said, r"\*\* 550 %s \w" % code.replace(".", r"\."), "%s: %s" % (code, when))
+
+
 def watched():
     rules = "rule a { when { spf = fail } action = reject }\n"
     with daemon("policy { mode = monitor }\n" + rules) as d, Postfix(d.socket) as p:
@@ -143,4 +159,4 @@ def whole():
         refused(p)
 
 
-tap.run(whole, early, watched, settings)
+tap.run(whole, early, codes, watched, settings)

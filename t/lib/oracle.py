@@ -120,7 +120,7 @@ def lowest(fields, wanted, without):
 
 def emptied(field):
     """b= without its value and the white space round it."""
-    m = re.search(rb"(?s)\A([^:]*:(?:[^;]*;)*?(?:[ \t]|\r\n[ \t])*b(?:[ \t]|\r\n[ \t])*=)[^;]*", field)
+    m = re.search(rb"(?s)\A([^:]*:(?:[^;]*;)*%sb%s=)[^;]*" % (FWS, FWS), field)
     return m.group(1) + field[m.end():]
 
 
@@ -181,8 +181,14 @@ def signature(mail, n, keys):
 
 # ---- RFC 8617 5.2
 
-INSTANCE = re.compile(rb"\A%si%s=%s([0-9]{1,2})%s;" % (FWS, FWS, FWS, FWS))
+CFWS = rb"(?:%s\([^()\\]*\))*%s" % (FWS, FWS)
+INSTANCE = re.compile(rb"\A%si%s=%s([0-9]{1,2})%s;" % (CFWS, CFWS, CFWS, CFWS))
 KINDS = (b"arc-authentication-results", b"arc-message-signature", b"arc-seal")
+
+
+def arc_tags(field):
+    """3.9: comments may stand round the instance; 6376 3.2: and nowhere else."""
+    return tags(INSTANCE.sub(rb"i=\1;", split(field)[1]))
 
 
 def collect(mail):
@@ -195,7 +201,7 @@ def collect(mail):
         if name == KINDS[0]:
             i = int(need(INSTANCE.match(value), "i=").group(1))
         else:
-            i = number(need(tags(value).get(b"i"), "i="), 2)
+            i = number(need(arc_tags(f).get(b"i"), "i="), 2)
         kinds = sets.setdefault(i, {})
         need(1 <= i <= 50 and name not in kinds, "instance")
         kinds[name] = n
@@ -205,7 +211,7 @@ def collect(mail):
 
 
 def arc_message(mail, n, keys):
-    t = tags(split(mail.fields[n])[1])
+    t = arc_tags(mail.fields[n])
     need(all(x in t for x in (b"a", b"b", b"bh", b"d", b"h", b"s")), "a tag is missing")
     wanted = names(t[b"h"], empty=True)
     need(b"arc-seal" not in wanted, "h=")
@@ -213,7 +219,7 @@ def arc_message(mail, n, keys):
 
 
 def arc_seal(mail, sets, k, keys):
-    t = tags(split(mail.fields[sets[k][2]])[1])
+    t = arc_tags(mail.fields[sets[k][2]])
     need(all(x in t for x in (b"a", b"b", b"cv", b"d", b"s")) and b"h" not in t, "tags")
     need(t[b"cv"] == (b"pass" if k else b"none"), "cv=")
     if b"t" in t:

@@ -367,6 +367,14 @@ class TestDNS:
             )
 
     def clear(self):
+        """Forgets what was asked: all that was sent by now, what is not read yet too (UDP)."""
+        last = "cleared-%d.invalid" % next(self.serial)
+        name = b"".join(bytes([len(part)]) + part.encode() for part in last.split(".")) + b"\0"
+        with socket.socket(self.udp.family, socket.SOCK_DGRAM) as s:
+            s.sendto(struct.pack("!6H", 0, 0, 1, 0, 0, 0) + name + struct.pack("!2H", 16, 1), (self.address, self.port))
+            until = time.monotonic() + 5
+            while not self.count(last) and time.monotonic() < until:
+                time.sleep(0.001)
         with self.lock:
             self.queries.clear()
 

@@ -135,7 +135,8 @@ def checked():
 
 def wrong_lists():
     for sealers, why in [([".org"], "arc.trusted-sealers: \".org\" is not right"),
-                         (["exa mple.org"], "is not right"), ([".co.uk"], "public suffix")]:
+                         (["exa mple.org"], "is not right"), ([".co.uk"], "public suffix"),
+                         (["*.co.uk"], "public suffix")]:
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
             f.write(TRUST % '"%s"' % sealers[0])
             f.flush()

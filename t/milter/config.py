@@ -3,6 +3,7 @@
 and the reload that it does, or leaves alone."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -126,6 +127,29 @@ WRONG = [
      '  to = stdout\r\n'
      '}\r\n',
      '2: log.to: "stdout" is not right; wanted: syslog or stderr'),
+    ('a list that is a pipe',
+     'rule a {\n'
+     '  when { mail-from = "file:{dir}/pipe" }\n'
+     '  action = accept }\n',
+     '2: rule "a": mail-from: {dir}/pipe: not a plain file; wanted: one entry a line'),
+    ('sealers of a pipe',
+     'arc { trusted-sealers = {"file:{dir}/pipe"} }\n',
+     '1: arc.trusted-sealers: {dir}/pipe: a pipe; wanted: a plain file'),
+    ('a shadow that is a pipe',
+     'policy { shadow = {dir}/pipe }\n',
+     '1: policy.shadow: {dir}/pipe: a pipe; wanted: a plain file'),
+    ('logins of a pipe',
+     'methods { login-map = {dir}/pipe }\n',
+     '1: methods.login-map: {dir}/pipe: a pipe; wanted: a plain file'),
+    ('suffixes of a pipe',
+     'dmarc { org-domain = psl psl = {dir}/pipe }\n',
+     '1: dmarc.psl: {dir}/pipe: a pipe; wanted: a plain file'),
+    ('a zone file that is a pipe',
+     'dns { zones = {"{dir}/pipe"} }\n',
+     '1: dns.zones: {dir}/pipe: a pipe; wanted: a plain file'),
+    ('a resolv.conf that is a folder',
+     'dns { resolv-conf = "{dir}" }\n',
+     '1: dns.resolv-conf: {dir}: a directory; wanted: a plain file'),
     ('a user whom nobody knows',
      '\n'
      'user = nobody-of-this-name\n',
@@ -442,6 +466,10 @@ MEANS = [
      '  when { client = {127.0.0.1, "::1"} }\n'
      '  action = reject }\n',
      '2: rule "a" can never hold: all of client are local-networks, whom a rule means only where it says so; add own = yes'),
+    ('relays that are everybody',
+     'trusted-relays = {192.0.2.0/24, 0.0.0.0/1,\n'
+     '  128.0.0.0/1}\n',
+     '1: trusted-relays holds all addresses, so that nobody is a client and SPF judges none; name your own relays'),
     ('trust in everybody',
      'rule a {\n'
      '  when { dkim-domain = .com }\n'
@@ -531,6 +559,12 @@ FINE = [
      'rule a { when { size-over = 1000 size-under = 1002 } action = hold }\n'),
     ('both alignments, and one of them',
      'rule a { when { dmarc-aligned = spf not { dmarc-aligned = dkim } } action = hold }\n'),
+    ('one signature of several above, another below',
+     'rule a { when { not { dkim = fail } } action = accept }\n'
+     'rule b { when { dkim = pass } action = hold }\n'),
+    ('one alignment of two above, the other below',
+     'rule a { when { not { dmarc-aligned = dkim } } action = accept }\n'
+     'rule b { when { dmarc-aligned = spf } action = hold }\n'),
     ('an any {} that only overlaps',
      'rule a { when { any { spf = fail iprev = fail } } action = hold }\n'
      'rule b { when { any { spf = fail list = yes } } action = hold }\n'),
@@ -544,6 +578,8 @@ FINE = [
      '\ufefflog\t{\r\n'
      '\tto\t=\tstderr\r\n'
      '}\r\n'),
+    ('a byte order mark in a list',
+     'rule a { when { client = "file:{dir}/marked-list" } action = hold }\n'),
     ('a string over two lines that a backslash joins',
      'rule a { when { spf = fail } action = reject text = "one \\\n'
      'two" }\n'),
@@ -564,6 +600,7 @@ FINE = [
 FILES = {
     "bad-list": "# ok\nu@a.example\n\nno such@@thing..\n",
     "nul-list": "a.example\nb\0c.example\n",
+    "marked-list": "\ufeff192.0.2.0/24\r\n",
     "empty-list": "# nothing\n",
     "bad-shadow": "\ndmarc { enforce = maybe }\n",
     "odd-shadow": "rule a {\n action = accept\n until = 2020-01-31 }\n",
@@ -624,6 +661,7 @@ class Place:
         self.dir = self.scratch.name
         for name, content in FILES.items():
             self.write(name, content)
+        os.mkfifo(os.path.join(self.dir, "pipe"))
 
     def write(self, name, content):
         path = os.path.join(self.dir, name)
@@ -664,6 +702,8 @@ def wrong_files():
             if os.geteuid() != 0 and ("that nobody knows" in what or "that cannot be" in what):
                 continue
             is_(p.check(text), (78, "", "authmill config: {dir}/c:%s\n" % want), what)
+        is_(p.run("check", "-c", os.path.join(p.dir, "pipe"))[::2],
+            (78, "authmill config: {dir}/pipe: a pipe; wanted: a plain file\n"), "a pipe, which nobody may ever write to")
         is_(p.check(" " * (1 << 20))[::2], (78, "authmill config: {dir}/c: over 1 MiB\n"), "too large")
         d = subprocess.run([AUTHMILLD, "-t", "-c", p.write("c", WRONG[0][1])], capture_output=True, timeout=60)
         is_((d.returncode, d.stderr.decode().replace(p.dir, "{dir}")),
@@ -761,6 +801,11 @@ def reloads():
             status, _, err = reload()
             is_((status, want in err), (78 if os.geteuid() == 0 or "arc" in more else 0, True), "refused before it is told: " + want)
         is_(len([line for line in d.log if "reload" in line]), before, "authmilld is not told of that either")
+        os.unlink(d.conf)
+        os.mkfifo(d.conf)
+        d.process.send_signal(signal.SIGHUP)
+        ok(d.logged("nothing is changed: %s: a pipe" % d.conf), "a pipe in its place does not make it wait")
+        os.unlink(d.conf)
         d.write(conf)
         for what, content, want in (("no process", "999999999\n", 69), ("another process", "%d\n" % os.getpid(), 69),
                                     ("no number", "x\n", 69), ("every process", "-1\n", 69), ("nothing", "", 69)):

@@ -193,15 +193,15 @@ def switched_on_elsewhere():
 
 
 EXPLAINED = """\
-hop        192.0.2.10 is a trusted relay; the client was 198.51.100.7, mail.good.example
-spf        pass      good.example, by ip4:198.51.100.7
-spf (helo) pass      mail.good.example, by a
-dkim       none      no signature
-dmarc      pass      good.example, policy reject of good.example, aligned: spf; disposition none
-iprev      pass      mail.good.example
-x-trail    neutral   Received field 4 is no trace field: no clause of a trace field
-pra        b@good.example, of sender
-action     accept
+hop          192.0.2.10 is a trusted relay; the client was 198.51.100.7, mail.good.example
+spf          pass      good.example, by ip4:198.51.100.7
+spf (helo)   pass      mail.good.example, by a
+dkim         none      no signature
+dmarc        pass      good.example, policy reject of good.example, aligned: spf; disposition none
+iprev        pass      mail.good.example
+x-trail      neutral   Received field 4 is no trace field: no clause of a trace field
+pra          b@good.example, of sender
+action       accept
 
 Received, the last hop first
       helo                              name       address       by                 with     time
@@ -232,7 +232,7 @@ def explained():
         is_(run.stdout.decode().partition("\nstep by step")[0], EXPLAINED, "text")
         ok(run.stdout.isascii(), "and nothing of a stranger's octets")
         run = subprocess.run(command + ["--format", "text"], capture_output=True, timeout=60)
-        is_(run.stdout.decode(), EXPLAINED.partition("pra ")[0] + "action     accept\n", "text, not explained")
+        is_(run.stdout.decode(), EXPLAINED.partition("pra ")[0] + "action       accept\n", "text, not explained")
         run = subprocess.run(command + ["--format", "json"], capture_output=True, timeout=60)
         got = json.loads(run.stdout)
         is_(got["hop"], {"found": True, "relay": RELAY, "ip": "198.51.100.7", "helo": "mail.good.example", "reason": ""}, "JSON")

@@ -283,6 +283,8 @@ static const struct {
     {LIST "; i=1", "pass", NULL, false, 0}, /* the public suite's order */
     {"(c) i (c) = (c) 1 (;) ; " LIST, "pass", NULL, false, 0},
     {"(c) i=1; " LIST ";", "pass", NULL, false, 0},
+    {"i=1 (; b=c;) ; " LIST, "pass", NULL, false, 0}, /* that is not its b= */
+    {"(; b=c;) i=1; c=simple/simple; " LIST, "pass", NULL, true, 0},
     {"i=01; " LIST, "pass", NULL, false, 0},
     {"i=001; " LIST, NO_INSTANCE, NULL, false, 0},
     {"i=0; " LIST, NO_INSTANCE, NULL, false, 0},
@@ -358,6 +360,7 @@ static const struct {
     {"i=1; cv=none; " LIST, "pass"},
     {LIST "; cv=none; i=1", "pass"},
     {"(c) i (c) = (c) 1 (;) ; cv=none; " LIST, "pass"},
+    {"i=1 (; b=c;) ; cv=none; " LIST, "pass"},
     {"i=01; cv=none; " LIST, "pass"},
     {"i=001; cv=none; " LIST, NO_INSTANCE},
     {"i=0; cv=none; " LIST, NO_INSTANCE},
