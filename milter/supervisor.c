@@ -469,11 +469,11 @@ int main(int argc, char **argv)
     s.conf_file = absolute(a.conf);
     s.pid_file = absolute(a.pid_file ? a.pid_file : s.conf->pid_file);
     if (!s.conf_file || !s.pid_file)
-        return complain(EX_OSERR, "where am I? give -c and -p as paths that start with /");
+        return complain(EX_UNAVAILABLE, "where am I? give -c and -p as paths that start with /");
     if (a.background && s.conf->log.to == AM_LOG_STDERR)
         complain(0, "-d with log.to = stderr: nobody will see the log");
     if (a.background && (waiting = am_daemon_detach(&why)) < 0)
-        return complain(EX_OSERR, why.text);
+        return complain(EX_UNAVAILABLE, why.text);
     am_log_open(s.conf);
     block_signals(&s);
     status = serve(&s, waiting, &why);

@@ -156,7 +156,7 @@ static int prepare(const am_worker_start *w)
     open_declog(w->conf);
     if (w->conf->limits.client_sessions && !(worker.clients = am_clients_new())) {
         am_log(LOG_ERR, "out of memory");
-        return EX_OSERR;
+        return EX_TEMPFAIL;
     }
     allow_sessions();
     if (w->conf->dns.zones.n > 0 && !(worker.dns = am_conf_dns(w->conf, &why)))
@@ -288,7 +288,7 @@ int am_worker_run(const am_worker_start *w)
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (pipe(end) != 0 || pthread_create(&thread, NULL, serve, &end[1]) != 0) {
         am_log(LOG_ERR, "worker: %s", strerror(errno));
-        return EX_OSERR;
+        return EX_TEMPFAIL;
     }
     if (write(w->ready, "r", 1) != 1)
         am_log(LOG_WARNING, "worker: nobody waits for it");

@@ -213,8 +213,8 @@ static int reload(const request *r)
         status = am_tool_fail(&am_tool_config, EX_UNAVAILABLE,
             "%s names no running authmilld; start it, or give --pid-file", file);
     else if (kill(pid, SIGHUP) != 0)
-        status = am_tool_fail(&am_tool_config, errno == EPERM ? EX_NOPERM : EX_UNAVAILABLE,
-            "process %ld: %s", (long)pid, strerror(errno));
+        status = am_tool_fail(
+            &am_tool_config, EX_UNAVAILABLE, "process %ld: %s", (long)pid, strerror(errno));
     free(file);
     return status;
 }

@@ -97,7 +97,7 @@ int am_judge_dns(
     } else {
         am_dns_options o = {.nameserver = nameservers->item, .nameservers = nameservers->n};
         *out = am_dns_network(&o, &why);
-        wrong = nameservers->n ? EX_USAGE : EX_OSERR;
+        wrong = nameservers->n ? EX_USAGE : EX_UNAVAILABLE;
     }
     return *out ? EX_OK : am_tool_fail(tool, wrong, "%s", why.text);
 }
