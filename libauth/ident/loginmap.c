@@ -20,7 +20,13 @@
 #define uthash_nonfatal_oom(added) ((added)->lost = true)
 #include <uthash.h>
 
-enum { MAX_FILE = 64 << 20, MAX_EXPRESSION = 500, MAX_EXPRESSIONS = 200, GROUPS = 10 };
+enum {
+    MAX_FILE = 64 << 20,
+    MAX_EXPRESSION = 500,
+    MAX_EXPRESSIONS = 200,
+    MAX_WRITTEN_OUT = 50000, /* octets; regcomp takes some hundred times as much memory */
+    GROUPS = 10
+};
 
 typedef struct owner {
     am_str login;
@@ -200,6 +206,28 @@ static problem take_expression(am_str *line, char out[static MAX_EXPRESSION + 1]
     return n ? NULL : "empty expression";
 }
 
+/* The larger number of "{m,n}". */
+static unsigned long repeats(const char *interval)
+{
+    char *end;
+    unsigned long m = strtoul(interval + 1, &end, 10);
+    unsigned long n = *end == ',' ? strtoul(end + 1, NULL, 10) : m;
+    return m > n ? m : n;
+}
+
+/* How long an expression is at most when what it repeats is written out, as regcomp does: a group
+ * that holds repeated groups as often as both together. */
+static double written_out(const char *text)
+{
+    double octets = (double)strlen(text), times = 1;
+    for (const char *p = strchr(text, '{'); p; p = strchr(p + 1, '{'))
+        if (p > text && strchr(")}*+?", p[-1]))
+            times *= (double)(repeats(p) > 1 ? repeats(p) : 1);
+        else
+            octets += (double)repeats(p);
+    return octets * times;
+}
+
 static problem add_expression(am_loginmap *m, am_str line)
 {
     char text[MAX_EXPRESSION + 1];
@@ -208,6 +236,8 @@ static problem add_expression(am_loginmap *m, am_str line)
         return bad;
     if (m->expressions == MAX_EXPRESSIONS)
         return "more than 200 expressions";
+    if (written_out(text) > MAX_WRITTEN_OUT)
+        return "expression too large: its repetitions come to more than 50000 octets";
     expression *x = am_arena_alloc(m->arena, sizeof *x);
     if (!x)
         return no_memory;

@@ -120,6 +120,8 @@ static void owns_table(void **state)
     am_loginmap_free(NULL);
 }
 
+#define TOO_LARGE "1: expression too large: its repetitions come to more than 50000 octets"
+
 static void errors(void **state)
 {
     (void)state;
@@ -150,6 +152,11 @@ static void errors(void **state)
         {"/x/i alice\n", "1: text right behind the expression; flags are not known"},
         {"/(x/ alice\n", "1: not a POSIX extended expression"},
         {"/[x/ alice\n", "1: not a POSIX extended expression"},
+        {"/^[a-z]{1,64}@[a-z.]{1,255}\\.example$/ alice\n", ""},
+        {"/^([a-z]+\\.){0,5}x@example\\.org$/ alice\n", ""},
+        {"/((a{100}){100}){100}/ alice\n", TOO_LARGE},
+        {"/a{100}{100}{100}/ alice\n", TOO_LARGE},
+        {"/((((a){1,255})+){255,}){0,2}/ alice\n", TOO_LARGE},
         {"/(x)/ $2\n", "1: \"$\" and the number of a group that the expression does not have"},
         {"/(x)/ $0\n",
             "1: \"$\" without a digit from 1 to 9 behind it (for the character: \"$$\")"},
