@@ -24,7 +24,7 @@ enum {
     MAX_FILE = 64 << 20,
     MAX_EXPRESSION = 500,
     MAX_EXPRESSIONS = 200,
-    MAX_WRITTEN_OUT = 50000, /* octets; regcomp takes some hundred times as much memory */
+    MAX_WRITTEN_OUT = 2000, /* octets; regcomp takes memory by their square, up to 15 MB then */
     GROUPS = 10
 };
 
@@ -237,7 +237,7 @@ static problem add_expression(am_loginmap *m, am_str line)
     if (m->expressions == MAX_EXPRESSIONS)
         return "more than 200 expressions";
     if (written_out(text) > MAX_WRITTEN_OUT)
-        return "expression too large: its repetitions come to more than 50000 octets";
+        return "expression too large: its repetitions come to more than 2000 octets";
     expression *x = am_arena_alloc(m->arena, sizeof *x);
     if (!x)
         return no_memory;

@@ -120,7 +120,7 @@ static void owns_table(void **state)
     am_loginmap_free(NULL);
 }
 
-#define TOO_LARGE "1: expression too large: its repetitions come to more than 50000 octets"
+#define TOO_LARGE "1: expression too large: its repetitions come to more than 2000 octets"
 
 static void errors(void **state)
 {
