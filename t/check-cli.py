@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -95,7 +96,8 @@ def helps():
         is_((status, err), (0, ""), "help " + word)
         ok("\nexamples\n  " in out and "authmill " + word in out.partition("\nexamples\n")[2], "with examples: " + word)
         is_(run(word, "--help")[:2], (0, out), word + " --help says the same")
-        ok(max(len(line) for line in out.splitlines()) <= 100, "fits: " + word)
+        usual = re.sub(r"/\S+(?=/authmill/authmill\.conf)", "/etc", out)  # wherever this one was configured to
+        ok(max(len(line) for line in usual.splitlines()) <= 100, "fits: " + word)
     ok("\nexamples\n  " in run("--help")[1], "authmill --help, with examples")
     p = subprocess.run([AUTHMILLD, "--help"], capture_output=True, timeout=60)
     ok(p.returncode == 0 and b"\nexamples\n  " in p.stdout, "authmilld --help, with examples")
