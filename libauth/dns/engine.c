@@ -3,7 +3,7 @@
  *
  * For: am_dns_network. Questions come through an inbox, with one wake-up for
  * as many as arrive before the thread looks. Each is tried at one server after
- * the other; the time for a try doubles from round to round; after GIVE_UP_MS
+ * the other; the time for a try doubles from round to round, up to two seconds; after GIVE_UP_MS
  * it has failed. Its flight lands whatever happens. Waits: the thread, in
  * epoll alone. Memory: questions, tries and sockets are malloc'd and bounded
  * by AM_FLIGHTS_MAX; without memory a question fails. Callers: am_engine_ask
@@ -21,8 +21,9 @@
 
 enum {
     GIVE_UP_MS = 10000,
-    NO_EDNS_MS = 600000, /* a server that does not know EDNS is believed so long */
-    BATCH = 64,          /* events */
+    LONGEST_TRY_MS = 2000, /* but for servers that are given more from the first */
+    NO_EDNS_MS = 600000,   /* a server that does not know EDNS is believed so long */
+    BATCH = 64,            /* events */
 };
 
 /* ---- What the parts share ---- */
@@ -129,12 +130,19 @@ static void give_up(am_engine *e, am_question *q, const char *reason)
     finish(e, q, am_answer_failed(reason));
 }
 
-/* However long a try may take, every server has its turn before the question is given up. */
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A try takes longer from round to round, but not so long that whoever asks the same meanwhile
+ * would wait for nothing; and however long it may take, every server has its turn before the
+ * question is given up. */
 static void set_deadline(am_engine *e, am_question *q)
 {
-    int64_t turn = GIVE_UP_MS / (int64_t)e->servers.n;
-    int64_t wait = (int64_t)e->servers.try_ms << q->round;
-    q->deadline = am_now() + (wait < turn ? wait : turn);
+    int64_t first = e->servers.try_ms, longest = first > LONGEST_TRY_MS ? first : LONGEST_TRY_MS;
+    int64_t wait = least(first << q->round, longest);
+    q->deadline = am_now() + least(wait, GIVE_UP_MS / (int64_t)e->servers.n);
     if (q->deadline > q->give_up)
         q->deadline = q->give_up;
     heap_move(e, q->heap_at);

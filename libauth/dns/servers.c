@@ -14,7 +14,7 @@
 
 enum {
     TRY_MS = 1500,
-    ROUNDS = 4,
+    ROUNDS = 6,
     MAX_MISSES = 3, /* in a row: the server counts as down */
     DOWN_MS = 30000,
     MAX_RECASED = 3,

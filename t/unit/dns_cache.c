@@ -247,20 +247,20 @@ static void resolv_conf(void **state)
     static const struct {
         const char *text, *want;
     } cases[] = {
-        {"", "127.0.0.1@53! 1500 4"},
-        {"# nothing\nsearch example.org\n", "127.0.0.1@53! 1500 4"},
+        {"", "127.0.0.1@53! 1500 6"},
+        {"# nothing\nsearch example.org\n", "127.0.0.1@53! 1500 6"},
         {"nameserver 192.0.2.1\nnameserver\t2001:db8::1  \r\n",
-            "192.0.2.1@53 2001:db8::1@53 1500 4"},
-        {"nameserver 192.0.2.1", "192.0.2.1@53 1500 4"},
-        {"nameserver 127.1\nnameserver x\nnameserver ::1\n", "::1@53! 1500 4"},
+            "192.0.2.1@53 2001:db8::1@53 1500 6"},
+        {"nameserver 192.0.2.1", "192.0.2.1@53 1500 6"},
+        {"nameserver 127.1\nnameserver x\nnameserver ::1\n", "::1@53! 1500 6"},
         {"nameserver 127.0.0.53\noptions edns0 timeout:3 attempts:2 trust-ad\n",
             "127.0.0.53@53! 3000 2 ad"},
         {"options timeout:0 attempts:99 timeout:x\n;nameserver 192.0.2.1\n",
             "127.0.0.1@53! 1500 5"},
-        {"nameserver fe80::1%lo\n", "fe80::1@53 1500 4"},
+        {"nameserver fe80::1%lo\n", "fe80::1@53 1500 6"},
         {"nameserver ::ffff:127.0.0.1\nnameserver ::ffff:192.0.2.1\n",
-            "::ffff:127.0.0.1@53! ::ffff:192.0.2.1@53 1500 4"},
-        {"options timeout:31 attempts:0\n", "127.0.0.1@53! 30000 4"},
+            "::ffff:127.0.0.1@53! ::ffff:192.0.2.1@53 1500 6"},
+        {"options timeout:31 attempts:0\n", "127.0.0.1@53! 30000 6"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char path[] = "/tmp/authmill-resolv-XXXXXX", got[512];
@@ -282,10 +282,10 @@ static void named_servers(void **state)
     static const struct {
         const char *text, *want; /* NULL: an error */
     } cases[] = {
-        {"192.0.2.1", "192.0.2.1@53 700 4 ad"},
-        {"127.0.0.2@5353", "127.0.0.2@5353! 700 4 ad"},
-        {"::1@65535", "::1@65535! 700 4 ad"},
-        {"2001:db8::1", "2001:db8::1@53 700 4 ad"},
+        {"192.0.2.1", "192.0.2.1@53 700 6 ad"},
+        {"127.0.0.2@5353", "127.0.0.2@5353! 700 6 ad"},
+        {"::1@65535", "::1@65535! 700 6 ad"},
+        {"2001:db8::1", "2001:db8::1@53 700 6 ad"},
         {"", NULL},
         {"localhost", NULL},
         {"192.0.2.1@", NULL},
@@ -321,7 +321,7 @@ static void other_servers(void **state)
     am_dns_options o = {.resolv_conf = "/nonexistent/resolv.conf"};
     assert_true(am_servers_read(&o, &s, &why));
     describe(&s, got, sizeof got);
-    want_str("no file", am_str_of(got), "127.0.0.1@53! 1500 4");
+    want_str("no file", am_str_of(got), "127.0.0.1@53! 1500 6");
     const char *many[AM_SERVERS_MAX + 1];
     for (size_t i = 0; i <= AM_SERVERS_MAX; i++)
         many[i] = "192.0.2.1";
