@@ -22,8 +22,9 @@ typedef struct am_trust {
 } am_trust;
 
 /* Reads one entry: "example.org" for that domain; ".example.org" for every one below it and, as in
- * rules, not itself; "*.example.org" for both. A name of one label cannot have the whole below it trusted, nor, where there is a
- * list (`psl` may be NULL), can a public suffix. False: `why` (may be NULL) says what is wrong. */
+ * rules, not itself; "*.example.org" for both. A name of one label cannot have the whole below it
+ * trusted, nor, where there is a list (`psl` may be NULL), can a public suffix. False: `why` (may
+ * be NULL) says what is wrong. */
 bool am_trust_entry_parse(
     am_arena *a, const am_psl *psl, am_str text, am_trust_entry *out, am_error *why);
 
