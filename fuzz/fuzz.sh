@@ -48,8 +48,8 @@ for program in fuzz/fuzz_${FUZZ_TARGET:-*}; do
     dict=$src/fuzz/$name.dict
     [ -f "$dict" ] && dict=-dict=$dict || dict=
     # shellcheck disable=SC2086
-    if ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 "$program" -max_total_time="$seconds" \
-        -rss_limit_mb=512 -timeout=5 -max_len=16384 -print_final_stats=1 -artifact_prefix="findings/$name-" \
+    if ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:quarantine_size_mb=64 "$program" -max_total_time="$seconds" \
+        -rss_limit_mb=1024 -timeout=10 -max_len=16384 -print_final_stats=1 -artifact_prefix="findings/$name-" \
         $dict ${FUZZ_ARGS:-} "corpus/$name" "$src/fuzz/seeds/$name" >"$name.log" 2>&1; then
         verdict=ok
     else
