@@ -121,16 +121,16 @@ def main():
         load(d, "a resolver in good health")
         before = resources(d)
         server.loss = 0.3
-        load(d, "30 % loss", want=("pass", "temperror"), share=0.5)
+        load(d, "30 % loss", want=("pass", "temperror"), share=0.8)
         server.loss = 0
         server.delay = deadline() / 3
-        load(d, "answers that come after the question was asked again", want=("pass", "temperror"), share=0.5)
+        load(d, "answers that come after the question was asked again", want=("pass", "temperror"), share=0.8)
         server.delay = 2 * deadline()
         load(d, "answers that come too late", n=2 * THREADS, want=("temperror",))
         server.delay = 0
         recovered(d, "it is fast again")
         for kind in "forged", "truncate":
-            load(d, "answers: %s" % kind, kind, want=("pass", "temperror"), share=0.5)
+            load(d, "answers: %s" % kind, kind, want=("pass", "temperror"), share=0.8)
         for kind in "malformed", "cut":
             load(d, "answers: %s" % kind, kind, n=2 * THREADS, want=("temperror",))
         server.rcode = "SERVFAIL"
