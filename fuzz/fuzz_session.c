@@ -134,15 +134,29 @@ static void option(mta *m, am_str text)
         }
 }
 
+static void abort_message(mta *m)
+{
+    am_session_reset(m->session);
+    m->mail = false;
+}
+
+/* libmilter calls abort before a HELO that comes within a message. */
+static void helo(mta *m, am_str text)
+{
+    if (m->mail)
+        abort_message(m);
+    am_session_helo(m->session, text_of(m->arena, text));
+}
+
 static void callback(mta *m, unsigned what, am_str text)
 {
     if (what == 'C')
         connect_from(m, text);
     else if (what == 'H')
-        am_session_helo(m->session, text_of(m->arena, text));
+        helo(m, text);
     else if (what == 'M')
         mail_from(m, text);
-    else if (what == 'L' && !m->eoh)
+    else if (what == 'L' && m->mail && !m->eoh) /* libmilter lets none through before MAIL */
         field(m, text);
     else if (what == 'N' && !m->eoh) /* libmilter calls it once */
         m->eoh = true, am_session_eoh(m->session);
@@ -151,7 +165,7 @@ static void callback(mta *m, unsigned what, am_str text)
     else if (what == 'E')
         end_of_message(m);
     else if (what == 'A')
-        am_session_reset(m->session), m->mail = false;
+        abort_message(m);
     else if (what == 'T')
         terms(m, text);
     else if (what == 'o')
