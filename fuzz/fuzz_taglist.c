@@ -17,6 +17,7 @@ static void look_at_tags(am_arena *a, const am_taglist *t, am_str text)
         FUZZ_NEED(fuzz_within(tag->value, tag->span));
         char *name = am_arena_copy(a, tag->name.p, tag->name.n);
         FUZZ_NEED(am_taglist_get(t, name) == tag);
+        FUZZ_NEED(am_str_eq(am_taglist_peek(text, name), tag->value));
         FUZZ_NEED(i == 0 || tag->name.p > t->tag[i - 1].name.p);
         am_buf_format(&out, "%.*s=%.*s;", AM_ARG(tag->name), AM_ARG(tag->value));
     }

@@ -37,15 +37,19 @@ void am_log(int level, const char *fmt, ...)
     if (level > out.level)
         return;
     va_list ap;
+    int who = snprintf(line, sizeof line, "authmilld[%ld]: ", (long)getpid());
     va_start(ap, fmt);
-    int n = vsnprintf(line, sizeof line - 1, fmt, ap);
+    int n = vsnprintf(line + who, sizeof line - 1 - (size_t)who, fmt, ap);
     va_end(ap);
     if (n < 0)
         return;
-    if (out.to == AM_LOG_SYSLOG)
-        syslog(level, "%s", line);
-    else
-        dprintf(STDERR_FILENO, "authmilld[%ld]: %s\n", (long)getpid(), line);
+    if (out.to == AM_LOG_SYSLOG) {
+        syslog(level, "%s", line + who);
+        return;
+    }
+    size_t len = strlen(line);
+    line[len++] = '\n';
+    (void)!write(STDERR_FILENO, line, len); /* one line, whole: other threads write too */
 }
 
 const char *am_log_text(char *text, size_t size, am_str s)
@@ -75,18 +79,31 @@ typedef struct line {
     size_t n;
 } line;
 
+static void begin(line *l)
+{
+    l->n = 0;
+    l->text[0] = '\0';
+}
+
 static void add(line *l, const char *name, const char *value, am_str detail)
 {
     char safe[160];
-    char *to = l->text + l->n;
-    size_t room = sizeof l->text - l->n;
-    int n = detail.n ? snprintf(to, room, " %s=%s(%s)", name, value,
-                           am_log_text(safe, sizeof safe, detail))
-                     : snprintf(to, room, " %s=%s", name, value);
-    if (n > 0 && (size_t)n < room)
-        l->n += (size_t)n;
+    const char *part[] = {" ", name, "=", value, "(", safe, ")"};
+    size_t parts = sizeof part / sizeof *part, n = l->n;
+    if (detail.n)
+        am_log_text(safe, sizeof safe, detail);
     else
-        *to = '\0';
+        parts = 4;
+    for (size_t i = 0; i < parts; i++) {
+        size_t len = strlen(part[i]);
+        if (len >= sizeof l->text - n) {
+            l->text[l->n] = '\0';
+            return;
+        }
+        memcpy(l->text + n, part[i], len + 1);
+        n += len;
+    }
+    l->n = n;
 }
 
 static void add_text(line *l, const char *name, am_str value)
@@ -190,20 +207,25 @@ static const char *name_of(const char *id, char safe[80])
 
 void am_log_message(const char *id, const am_evidence *e, const am_decision *d)
 {
-    line l = {.n = 0};
+    int level = d->fault ? LOG_ERR : LOG_INFO;
+    line l;
     char safe[80];
+    if (level > out.level)
+        return;
+    begin(&l);
     if (e) {
         add_envelope(&l, e);
         add_results(&l, e);
     }
     add_decision(&l, d);
-    am_log(d->fault ? LOG_ERR : LOG_INFO, "%s:%s", name_of(id, safe), l.text);
+    am_log(level, "%s:%s", name_of(id, safe), l.text);
 }
 
 void am_log_shadow(const char *id, const am_decision *live, const am_decision *shadow)
 {
-    line l = {.n = 0};
+    line l;
     char safe[80];
+    begin(&l);
     add(&l, "shadow", am_measure_word(shadow->measure), am_str_of(shadow->why));
     add_rule(&l, shadow->rule);
     add(&l, "live", am_measure_word(live->would), am_str_of(live->why));

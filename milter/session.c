@@ -346,7 +346,7 @@ static const char *write_field(am_session *s, const am_evidence *e, const am_dec
     am_str value = am_authres_write(a, &results, "\n", sizeof "Authentication-Results: " - 1);
     if (!value.p || am_arena_failed(a))
         return NULL;
-    return am_str_format(a, "%s%.*s", s->terms.leading_space ? " " : "", AM_ARG(value)).p;
+    return am_str_join(a, am_str_of(s->terms.leading_space ? " " : ""), value).p;
 }
 
 /* The field that a delivery agent's filter looks for, or that a rule asked for. False: no memory.

@@ -50,10 +50,10 @@ static const struct {
     {0x200E, 0x200F}, {0x2028, 0x202E}, {0x2060, 0x206F}, {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB},
     {0xE0000, 0xE007F}};
 
-/* Of valid UTF-8, `len` octets. */
+/* Of valid UTF-8, `len` octets, two at least. */
 static bool is_unseen(am_str s, size_t len)
 {
-    uint32_t c = (unsigned char)*s.p & (0x7Fu >> (len - (len == 1)));
+    uint32_t c = (unsigned char)*s.p & (0x7Fu >> len);
     for (size_t i = 1; i < len; i++)
         c = c << 6 | ((unsigned char)s.p[i] & 0x3F);
     for (size_t i = 0; i < sizeof unseen / sizeof *unseen; i++)
@@ -74,7 +74,7 @@ static am_str sanitised(writer *w, am_str in, size_t max)
     }
     while (in.n) {
         size_t len = am_utf8_len(in);
-        bool bad = len == 0 || is_unseen(in, len) || am_is(*in.p, AM_CTL);
+        bool bad = len == 0 || am_is(*in.p, AM_CTL) || (len > 1 && is_unseen(in, len));
         if (n + (bad ? 1 : len) > max)
             break;
         for (size_t i = 0; i < len && !bad; i++)

@@ -9,31 +9,6 @@
 #include "libauth/base/lex.h"
 
 #include <stdio.h>
-#include <string.h>
-
-am_str am_str_of(const char *c)
-{
-    return (am_str){c, c ? strlen(c) : 0};
-}
-
-am_str am_str_n(const void *p, size_t n)
-{
-    return (am_str){p, n};
-}
-
-am_str am_str_cut(am_str s, size_t from, size_t to)
-{
-    if (to > s.n)
-        to = s.n;
-    if (from > to)
-        from = to;
-    return (am_str){s.p ? s.p + from : NULL, to - from};
-}
-
-bool am_str_eq(am_str a, am_str b)
-{
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
 
 int am_str_icmp(am_str a, am_str b)
 {
@@ -44,21 +19,6 @@ int am_str_icmp(am_str a, am_str b)
             return d;
     }
     return (a.n > b.n) - (a.n < b.n);
-}
-
-bool am_str_ieq(am_str a, am_str b)
-{
-    return a.n == b.n && am_str_icmp(a, b) == 0;
-}
-
-bool am_str_is(am_str a, const char *c)
-{
-    return am_str_eq(a, am_str_of(c));
-}
-
-bool am_str_iis(am_str a, const char *c)
-{
-    return am_str_ieq(a, am_str_of(c));
 }
 
 bool am_str_istarts(am_str s, const char *c)
@@ -109,6 +69,18 @@ am_str am_str_lower(am_arena *a, am_str s)
     for (size_t i = 0; i < s.n; i++)
         p[i] = am_lower(p[i]);
     return (am_str){p, s.n};
+}
+
+am_str am_str_join(am_arena *a, am_str x, am_str y)
+{
+    char *p = y.n < SIZE_MAX - x.n ? am_arena_alloc(a, x.n + y.n + 1) : NULL;
+    if (!p)
+        return (am_str){NULL, 0};
+    if (x.n)
+        memcpy(p, x.p, x.n);
+    if (y.n)
+        memcpy(p + x.n, y.p, y.n);
+    return (am_str){p, x.n + y.n};
 }
 
 am_str am_str_format(am_arena *a, const char *fmt, ...)

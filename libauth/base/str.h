@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A range of octets. Owns nothing, does not end in NUL, may hold NUL.
  * {NULL, 0} is "absent"; {non-NULL, 0} is "empty". */
@@ -18,24 +19,64 @@ typedef struct am_str {
 /* printf("%.*s", AM_ARG(s)): only for text known to be safe where it goes. */
 #define AM_ARG(s) (int)((s).n > INT32_MAX ? INT32_MAX : (s).n), (s).n ? (s).p : ""
 
-am_str am_str_of(const char *c);                     /* from a C string; NULL becomes absent */
-am_str am_str_n(const void *p, size_t n);            /* from pointer and length */
-am_str am_str_cut(am_str s, size_t from, size_t to); /* [from, to), both bounded by s.n */
+/* What is called a hundred times a message stands here, where a literal's length is known. */
 
-bool am_str_eq(am_str a, am_str b);           /* octet for octet */
-bool am_str_ieq(am_str a, am_str b);          /* ASCII letters alike, locale-free */
-bool am_str_is(am_str a, const char *c);      /* am_str_eq with a C string */
-bool am_str_iis(am_str a, const char *c);     /* am_str_ieq with a C string */
+/* From a C string; NULL becomes absent. */
+static inline am_str am_str_of(const char *c)
+{
+    return (am_str){c, c ? strlen(c) : 0};
+}
+
+static inline am_str am_str_n(const void *p, size_t n)
+{
+    return (am_str){(const char *)p, n};
+}
+
+/* [from, to), both bounded by s.n */
+static inline am_str am_str_cut(am_str s, size_t from, size_t to)
+{
+    if (to > s.n)
+        to = s.n;
+    if (from > to)
+        from = to;
+    return (am_str){s.p ? s.p + from : NULL, to - from};
+}
+
+int am_str_icmp(am_str a, am_str b); /* for sorting, ASCII letters alike, locale-free */
+
+/* Octet for octet. */
+static inline bool am_str_eq(am_str a, am_str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+/* ASCII letters alike. */
+static inline bool am_str_ieq(am_str a, am_str b)
+{
+    return a.n == b.n && am_str_icmp(a, b) == 0;
+}
+
+/* The same with C strings. */
+static inline bool am_str_is(am_str a, const char *c)
+{
+    return am_str_eq(a, am_str_of(c));
+}
+
+static inline bool am_str_iis(am_str a, const char *c)
+{
+    return am_str_ieq(a, am_str_of(c));
+}
+
 bool am_str_istarts(am_str s, const char *c); /* begins with c, ASCII letters alike */
 bool am_str_iends(am_str s, am_str tail);     /* ends with tail, ASCII letters alike */
-int am_str_icmp(am_str a, am_str b);          /* for sorting, ASCII letters alike */
 size_t am_str_find(am_str s, char c);         /* index of the first c, or s.n */
 size_t am_str_rfind(am_str s, char c);        /* index of the last c, or s.n */
 am_str am_str_trim(am_str s);                 /* without SP, TAB, CR, LF at both ends */
 
 /* Copies; absent when the arena is exhausted. A NUL stands behind each copy. */
 am_str am_str_copy(am_arena *a, am_str s);
-am_str am_str_lower(am_arena *a, am_str s); /* ASCII letters only */
+am_str am_str_lower(am_arena *a, am_str s);          /* ASCII letters only */
+am_str am_str_join(am_arena *a, am_str x, am_str y); /* one behind the other */
 am_str am_str_format(am_arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A decimal number of 1 to `digits` digits and nothing else. */

@@ -56,8 +56,8 @@ static bool parse_one(am_str spec, am_tag *t, am_error *why)
 bool am_taglist_parse(am_arena *a, am_str text, am_taglist *out, am_error *why)
 {
     size_t specs = 1;
-    for (size_t i = 0; i < text.n; i++)
-        specs += text.p[i] == ';';
+    for (size_t i = 0; (i += am_str_find(am_str_cut(text, i, text.n), ';')) < text.n; i++)
+        specs++;
     if (specs > MAX_TAGS) {
         am_error_set(why, "more than %d tags", MAX_TAGS);
         return false;
@@ -87,10 +87,22 @@ bool am_taglist_parse(am_arena *a, am_str text, am_taglist *out, am_error *why)
     return true;
 }
 
+am_str am_taglist_peek(am_str text, const char *name)
+{
+    am_str spec;
+    while (am_list_next(&text, ';', &spec)) {
+        size_t eq = am_str_find(spec, '=');
+        if (eq < spec.n && am_str_is(am_str_trim(am_str_cut(spec, 0, eq)), name))
+            return am_str_trim(am_str_cut(spec, eq + 1, spec.n));
+    }
+    return (am_str){NULL, 0};
+}
+
 const am_tag *am_taglist_get(const am_taglist *t, const char *name)
 {
+    am_str wanted = am_str_of(name);
     for (size_t i = 0; i < t->n; i++)
-        if (am_str_is(t->tag[i].name, name))
+        if (am_str_eq(t->tag[i].name, wanted))
             return &t->tag[i];
     return NULL;
 }

@@ -21,6 +21,9 @@ typedef struct am_taglist {
  * a tag list, or out of memory; `why` (may be NULL) says what and where. */
 bool am_taglist_parse(am_arena *a, am_str text, am_taglist *out, am_error *why);
 
+/* The value of the first tag of that name in a list that is not checked; absent: there is none. */
+am_str am_taglist_peek(am_str text, const char *name);
+
 /* The tag of that name, or NULL. */
 const am_tag *am_taglist_get(const am_taglist *t, const char *name);
 

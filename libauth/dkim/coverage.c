@@ -32,8 +32,7 @@ am_str am_dkim_uncovered(am_arena *a, const am_header *h, am_str names)
     am_buf out = {.arena = a};
     for (size_t i = 0; i < FIELDS; i++) {
         size_t there = am_header_count(h, fields[i]);
-        size_t covered = there ? mentions(names, fields[i]) : 0;
-        if (there <= covered || (covered == 0 && there == 1))
+        if (there < 2 || there <= mentions(names, fields[i])) /* one alone is the sender's affair */
             continue;
         am_buf_cstr(&out, out.n ? ", " : "");
         am_buf_cstr(&out, fields[i]);

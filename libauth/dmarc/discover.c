@@ -50,7 +50,7 @@ void am_dmarc_walk_begin(am_dmarc_walk *w, am_arena *a, const am_psl *psl, am_st
 
 static am_str question(am_arena *a, am_str domain)
 {
-    return am_str_format(a, "_dmarc.%.*s", AM_ARG(domain));
+    return am_str_join(a, AM_STR("_dmarc."), domain);
 }
 
 void am_dmarc_walk_start(const am_dmarc_walk *w, const am_context *c)

@@ -8,6 +8,7 @@
 #include "libauth/dns/qkey.h"
 #include "libauth/base/lex.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
@@ -59,15 +60,15 @@ static uint64_t siphash(const am_seed *k, const char *p, size_t n, uint8_t tail)
 {
     sip s = {k->k0 ^ 0x736f6d6570736575, k->k1 ^ 0x646f72616e646f6d, k->k0 ^ 0x6c7967656e657261,
         k->k1 ^ 0x7465646279746573};
-    uint64_t word = 0;
-    for (size_t i = 0; i < n; i++) {
-        word |= (uint64_t)(unsigned char)p[i] << (8 * (i % 8));
-        if (i % 8 == 7) {
-            sip_word(&s, word);
-            word = 0;
-        }
+    uint64_t word;
+    size_t at = 0;
+    for (; n - at >= sizeof word; at += sizeof word) {
+        memcpy(&word, p + at, sizeof word);
+        sip_word(&s, le64toh(word));
     }
-    sip_word(&s, word);
+    word = 0;
+    memcpy(&word, p + at, n - at);
+    sip_word(&s, le64toh(word));
     sip_word(&s, (uint64_t)n << 8 | tail);
     s.c ^= 0xff;
     for (int i = 0; i < 4; i++)

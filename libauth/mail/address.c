@@ -362,21 +362,27 @@ bool am_author_alike(am_str name)
     return am_str_iis(name, "From");
 }
 
+/* The index of the first c from there on, or s.n. */
+static size_t index_from(am_str s, size_t from, char c)
+{
+    return from + am_str_find(am_str_cut(s, from, s.n), c);
+}
+
 /* Where CR or LF is an octet of a value, some reader has it end a line: what follows may be From.
  */
 static size_t hidden_froms(const am_field *f)
 {
-    size_t n = 0, from = 0;
+    size_t n = 0, cr = index_from(f->value, 0, '\r'), lf = index_from(f->value, 0, '\n');
     if (am_author_alike(f->name)) /* its own octets are judged elsewhere */
         return 0;
-    for (size_t i = 0; i <= f->value.n; i++) {
-        if (i < f->value.n && f->value.p[i] != '\r' && f->value.p[i] != '\n')
-            continue;
-        am_str line = am_str_cut(f->value, from, i);
+    while (cr < f->value.n || lf < f->value.n) {
+        size_t from = (cr < lf ? cr : lf) + 1;
+        cr = cr < from ? index_from(f->value, from, '\r') : cr;
+        lf = lf < from ? index_from(f->value, from, '\n') : lf;
+        am_str line = am_str_cut(f->value, from, cr < lf ? cr : lf);
         size_t colon = am_str_find(line, ':');
-        bool starts = from > 0 && colon < line.n && !am_is(line.p[0], AM_WSP);
+        bool starts = colon < line.n && !am_is(line.p[0], AM_WSP);
         n += starts && am_author_alike(am_str_cut(line, 0, colon));
-        from = i + 1;
     }
     return n;
 }

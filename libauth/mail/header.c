@@ -105,15 +105,17 @@ void am_header_add_raw(am_header *h, am_str raw)
 size_t am_header_count(const am_header *h, const char *name)
 {
     size_t n = 0;
+    am_str wanted = am_str_of(name);
     for (size_t i = 0; i < h->n; i++)
-        n += am_str_iis(h->field[i].name, name);
+        n += am_str_ieq(h->field[i].name, wanted);
     return n;
 }
 
 size_t am_header_find(const am_header *h, const char *name, size_t nth)
 {
+    am_str wanted = am_str_of(name);
     for (size_t i = 0; i < h->n; i++)
-        if (am_str_iis(h->field[i].name, name) && nth-- == 0)
+        if (am_str_ieq(h->field[i].name, wanted) && nth-- == 0)
             return i;
     return h->n;
 }

@@ -12,7 +12,6 @@
 static const struct {
     unsigned char from, to, len, second_from, second_to;
 } utf8_table[] = {
-    {0x00, 0x7F, 1, 0, 0},
     {0xC2, 0xDF, 2, 0x80, 0xBF},
     {0xE0, 0xE0, 3, 0xA0, 0xBF},
     {0xE1, 0xEC, 3, 0x80, 0xBF},
@@ -26,12 +25,12 @@ static const struct {
 size_t am_utf8_len(am_str s)
 {
     const unsigned char *o = (const unsigned char *)s.p;
+    if (s.n && o[0] < 0x80)
+        return 1;
     for (size_t i = 0; s.n && i < sizeof utf8_table / sizeof *utf8_table; i++) {
         size_t len = utf8_table[i].len;
         if (o[0] < utf8_table[i].from || o[0] > utf8_table[i].to)
             continue;
-        if (len == 1)
-            return 1;
         if (len > s.n || o[1] < utf8_table[i].second_from || o[1] > utf8_table[i].second_to)
             return 0;
         for (size_t k = 2; k < len; k++)

@@ -368,10 +368,9 @@ const am_fault *am_signature_time(const am_signature *s, int64_t now, unsigned d
 
 am_str am_signature_key_name(am_arena *a, am_str value)
 {
-    am_taglist t;
     parsing x = {.arena = a};
-    if (!am_taglist_parse(a, value, &t, NULL) || read_d(&x, value_of(&t, "d")) != AM_SIG_GOOD ||
-        read_s(&x, value_of(&t, "s")) != AM_SIG_GOOD)
+    am_str d = am_taglist_peek(value, "d"), s = am_taglist_peek(value, "s");
+    if (!d.n || !s.n || read_d(&x, d) != AM_SIG_GOOD || read_s(&x, s) != AM_SIG_GOOD)
         return (am_str){NULL, 0};
-    return am_key_name(a, value_of(&t, "s"), value_of(&t, "d"));
+    return am_key_name(a, s, d);
 }

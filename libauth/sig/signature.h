@@ -86,8 +86,8 @@ am_signature am_signature_parse(am_arena *a, am_sigkind kind, am_str value);
 /* x= in the past, or t= in the future, by more than `drift` seconds; NULL: neither. */
 const am_fault *am_signature_time(const am_signature *s, int64_t now, unsigned drift);
 
-/* The name of the key, from d= and s= alone: for asking early. Absent: they are not what a
- * signature may have. */
+/* The name of the key, from d= and s= alone, whatever the rest is: for asking early. Absent: they
+ * are not what a signature may have. */
 am_str am_signature_key_name(am_arena *a, am_str value);
 
 #endif

@@ -10,9 +10,10 @@
 #include "libauth/base/taglist.h"
 #include "libauth/sig/sha256.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/rsa.h>
+#include <openssl/params.h>
 
 #include <stdlib.h>
 
@@ -144,13 +145,14 @@ void am_headhash_fields(am_headhash *h, am_canon c, am_arena *a, const am_header
 static int verify_rsa(EVP_PKEY *key, const unsigned char *digest, am_str signature)
 {
     int rc = -1;
+    char sha256[] = "SHA256", pkcs1[] = OSSL_PKEY_RSA_PAD_MODE_PKCSV15;
+    const OSSL_PARAM how[] = {
+        OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_DIGEST, sha256, sizeof sha256 - 1),
+        OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_PAD_MODE, pkcs1, sizeof pkcs1 - 1),
+        OSSL_PARAM_END};
     EVP_PKEY_CTX *x = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-    EVP_MD *sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    if (x && sha256 && EVP_PKEY_verify_init(x) == 1 &&
-        EVP_PKEY_CTX_set_rsa_padding(x, RSA_PKCS1_PADDING) == 1 &&
-        EVP_PKEY_CTX_set_signature_md(x, sha256) == 1)
+    if (x && EVP_PKEY_verify_init_ex(x, how) == 1)
         rc = EVP_PKEY_verify(x, (const unsigned char *)signature.p, signature.n, digest, 32) == 1;
-    EVP_MD_free(sha256);
     EVP_PKEY_CTX_free(x);
     return rc;
 }

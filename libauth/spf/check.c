@@ -204,6 +204,7 @@ static am_str explanation(am_spf_eval *e)
         !am_spf_set_p(e, e->exp_domain, text, false))
         return none;
     am_spf_values_set(&e->values, 'd', e->exp_domain);
+    am_spf_values_set(&e->values, 't', am_str_format(a, "%lld", (long long)e->c->now));
     if (!am_spf_string_usable(text, &e->values))
         return none;
     am_str s = am_spf_expand_text(a, text, &e->values, EXPLANATION_MAX);
@@ -225,14 +226,12 @@ static bool set_values(am_spf_eval *e, const am_spf_query *q, am_str domain)
     am_buf_str(&sender, local);
     am_buf_char(&sender, '@');
     am_buf_str(&sender, domain);
-    am_str now = am_str_format(a, "%lld", (long long)e->c->now);
     am_spf_values_set(&e->values, 's', am_buf_get(&sender));
     am_spf_values_set(&e->values, 'l', local);
     am_spf_values_set(&e->values, 'o', domain);
     am_spf_values_set(&e->values, 'h', q->helo);
     am_spf_values_set(&e->values, 'r', q->receiver.n ? q->receiver : AM_STR("unknown"));
-    am_spf_values_set(&e->values, 't', now);
-    return am_spf_values_ip(a, &e->values, &e->ip) && !sender.failed && now.p;
+    return am_spf_values_ip(a, &e->values, &e->ip) && !sender.failed;
 }
 
 /* Sets up an evaluation. pass: ready; none: nothing to evaluate; temperror: out of memory. */
@@ -265,7 +264,7 @@ void am_spf_start(const am_context *c, const am_spf_query *q)
     am_spf_eval e;
     am_str domain;
     if (begin(&e, c, NULL, q, &domain) == AM_PASS)
-        am_spf_warm(&e, domain);
+        am_spf_warm(&e, domain, q->helo);
 }
 
 am_spf_verdict am_spf_check(const am_context *c, const am_spf_options *o, const am_spf_query *q)

@@ -75,8 +75,9 @@ bool am_spf_set_p(am_spf_eval *e, am_str domain, am_spf_string s, bool counted);
 /* ---- warm.c: early asking ---- */
 
 /* Asks for the domain's record, and, as answers come, for what its terms will need, as far as the
- * limits allow. Of `e` what begin() sets is used, and copied. */
-void am_spf_warm(const am_spf_eval *e, am_str domain);
+ * limits allow; for the domain's own addresses and MX as well where the client's HELO name lies
+ * below it. Of `e` what begin() sets is used, and copied. */
+void am_spf_warm(const am_spf_eval *e, am_str domain, am_str helo);
 
 /* ---- check.c ---- */
 

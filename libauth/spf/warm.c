@@ -138,7 +138,19 @@ static void warm_record(warmth *w, const am_spf_record *r, am_str domain, unsign
         warm_domain(w, name, depth);
 }
 
-void am_spf_warm(const am_spf_eval *e, am_str domain)
+/* A client that calls itself a host of the sender's domain: such a domain's record mostly says "a"
+ * or "mx", and their answers are then there when the record is. */
+static void guess(warmth *w, am_str domain, am_str helo)
+{
+    if (helo.n <= domain.n || !am_domain_under(helo, domain))
+        return;
+    if (may_ask(w))
+        am_dns_start(w->c.dns, domain, w->address);
+    if (may_ask(w))
+        am_dns_start(w->c.dns, domain, AM_DNS_MX);
+}
+
+void am_spf_warm(const am_spf_eval *e, am_str domain, am_str helo)
 {
     warmth *w = am_arena_alloc(e->c->arena, sizeof *w);
     if (!w)
@@ -146,4 +158,5 @@ void am_spf_warm(const am_spf_eval *e, am_str domain)
     *w = (warmth){*e->c, *e, e->ip.family == 4 ? AM_DNS_A : AM_DNS_AAAA, e->max.max_terms, EARLY};
     w->e.c = &w->c;
     warm_domain(w, domain, 0);
+    guess(w, domain, helo);
 }

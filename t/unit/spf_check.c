@@ -589,6 +589,41 @@ static void nothing_is_asked_in_vain(void **state)
     }
 }
 
+/* A client that calls itself a host of the domain is mostly named by "a" or "mx". */
+static void a_host_of_the_domain(void **state)
+{
+    (void)state;
+    static const fake_rr rows[] = {
+        T("own.example", "v=spf1 a mx -all"),
+        A("own.example", "198.51.100.1"),
+        MX("own.example", "mail.own.example"),
+        A("mail.own.example", V4),
+        T("out.example", "v=spf1 ip4:" V4 " -all"),
+    };
+    static const struct {
+        vector t;
+        const char *helo;
+        unsigned started; /* TXT; A and MX of the domain where it may help; the MX's address */
+    } cases[] = {
+        {{"", "u@own.example", V4, "pass", "mx", "", 0}, "mail.own.example", 4},
+        {{"", "u@own.example", V4, "pass", "mx", "", 0}, "elsewhere.example", 4},
+        {{"", "u@out.example", V4, "pass", "ip4:" V4, "", 0}, "mail.own.example", 1},
+        {{"", "u@out.example", V4, "pass", "ip4:" V4, "", 0}, "out.example", 1},
+        {{"", "u@out.example", V4, "pass", "ip4:" V4, "", 0}, "notout.example", 1},
+        {{"", "u@out.example", V4, "pass", "ip4:" V4, "", 0}, "a.b.OUT.example", 3},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        run r;
+        begin(&r, rows, sizeof rows / sizeof *rows, &cases[i].t);
+        r.q.helo = am_str_of(cases[i].helo);
+        am_spf_start(&r.c, &r.q);
+        r.v = am_spf_check(&r.c, NULL, &r.q);
+        want_verdict(&cases[i].t, &r.v);
+        want_int(cases[i].helo, fake_dns_started(r.c.dns), cases[i].started);
+        end(&r);
+    }
+}
+
 static void limits_are_options(void **state)
 {
     (void)state;
@@ -789,6 +824,7 @@ int main(void)
         cmocka_unit_test(starting_early_changes_nothing),
         cmocka_unit_test(questions_in_the_order_of_the_rfc),
         cmocka_unit_test(nothing_is_asked_in_vain),
+        cmocka_unit_test(a_host_of_the_domain),
         cmocka_unit_test(limits_are_options),
         cmocka_unit_test(local_part_and_security),
         cmocka_unit_test(explanations_are_bounded),
