@@ -45,6 +45,8 @@ echo "== warm: $rounds rounds; peers:$BENCH_PEERS"
 measure --sizes "${BENCH_SIZES:-10k,1m,10k-rsa,1m-rsa}" --conc "${BENCH_CONC:-1,16,100}" hot "$nothing" "$floor" authmill
 # shellcheck disable=SC2086
 [ -z "$BENCH_PEERS" ] || measure --rounds $(((rounds + 1) / 2)) --sizes 10k,1m --conc 16 hot $BENCH_PEERS
+echo "== cores"
+measure --rounds $(((rounds + 1) / 2)) --conc 1,16,100 cores authmill
 echo "== instructions"
 measure --sizes 10k-rsa,1m-rsa insn "$floor" authmill
 echo "== TCP, memory"

@@ -30,7 +30,8 @@
 #define GUARDED 0
 #endif
 
-enum { BLOCK = 4096, ALIGN = 16, GAP = GUARDED * ALIGN };
+/* A connection that waits for its message needs little more than FIRST. */
+enum { FIRST = 1700, BLOCK = 4096, ALIGN = 16, GAP = GUARDED * ALIGN };
 
 typedef struct block {
     struct block *next;
@@ -80,11 +81,12 @@ void *am_arena_alloc(am_arena *a, size_t n)
         a->failed = true;
         return NULL;
     }
+    size_t size = a->first ? BLOCK : FIRST;
     size_t need = (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     need += GAP;
     block *b = a->current;
     if (!b || need > b->size - b->used)
-        b = new_block(a, need > BLOCK / 2 ? need : BLOCK);
+        b = new_block(a, need > size / 2 ? need : size);
     if (!b) {
         a->failed = true;
         return NULL;

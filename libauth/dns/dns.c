@@ -23,6 +23,9 @@ enum {
     TELL_MS = 2000,
 };
 
+/* Answers that nobody asked for: for what is not asked. */
+enum { NO_MEMORY, NO_NAME, NO_TIME, NO_MORE, OWN };
+
 struct am_dns {
     am_seed seed;
     am_cache *cache;
@@ -31,10 +34,8 @@ struct am_dns {
     am_flights *flights;
     am_engine *engine;
     atomic_ullong questions, cached, joined, failed;
+    am_answer own[OWN];
 };
-
-/* Answers of the session's own, for what is not asked. */
-enum { NO_MEMORY, NO_NAME, NO_TIME, NO_MORE, OWN };
 
 /* Who wants to know as soon as the answer is there. */
 typedef struct follower {
@@ -44,13 +45,16 @@ typedef struct follower {
 } follower;
 
 typedef struct question {
-    am_qkey key;
-    am_answer *answer; /* a reference, or one of the session's own; NULL: in flight */
+    am_answer *answer; /* a reference, or one of the backend's own; NULL: in flight */
     am_flight *flight; /* a reference, while it is in flight */
     am_ear ear;
     follower *followers;
-    bool counted; /* somebody waited for it */
     struct question *next;
+    uint64_t hash;
+    am_dns_type type;
+    bool counted; /* somebody waited for it */
+    uint8_t n;
+    char name[];
 } question;
 
 struct am_dns_session {
@@ -73,7 +77,6 @@ struct am_dns_session {
     unsigned heard; /* rings of it, when they were last looked at */
     size_t flying;  /* questions */
     question *first, **end;
-    am_answer own[OWN];
 };
 
 /* ---- Backends ---- */
@@ -81,11 +84,18 @@ struct am_dns_session {
 static am_dns *new_dns(size_t cache_bytes, am_error *why)
 {
     am_dns *d = calloc(1, sizeof *d);
-    if (d)
-        d->cache = am_cache_new(cache_bytes);
-    if (d && d->cache && am_seed_make(&d->seed))
+    if (!d) {
+        am_error_set(why, "out of memory");
+        return NULL;
+    }
+    am_answer_init(&d->own[NO_MEMORY], AM_DNS_TEMPFAIL, "out of memory");
+    am_answer_init(&d->own[NO_NAME], AM_DNS_NXDOMAIN, NULL);
+    am_answer_init(&d->own[NO_TIME], AM_DNS_TEMPFAIL, "timeout");
+    am_answer_init(&d->own[NO_MORE], AM_DNS_TEMPFAIL, "too many look-ups");
+    d->cache = am_cache_new(cache_bytes);
+    if (d->cache && am_seed_make(&d->seed))
         return d;
-    am_error_set(why, d && d->cache ? "no random octets from the kernel" : "out of memory");
+    am_error_set(why, d->cache ? "no random octets from the kernel" : "out of memory");
     am_dns_free(d);
     return NULL;
 }
@@ -143,6 +153,8 @@ void am_dns_free(am_dns *d)
     am_zone_free(d->zone);
     am_recorded_free(d->recorded);
     am_cache_free(d->cache);
+    for (size_t i = 0; i < OWN; i++)
+        am_answer_clear(&d->own[i]);
     free(d);
 }
 
@@ -172,16 +184,12 @@ am_dns_session *am_dns_begin(
     s->waits_left = limits && limits->questions ? limits->questions : QUESTIONS;
     s->starts_left = s->follows_left = s->waits_left;
     s->end = &s->first;
-    am_answer_init(&s->own[NO_MEMORY], AM_DNS_TEMPFAIL, "out of memory");
-    am_answer_init(&s->own[NO_NAME], AM_DNS_NXDOMAIN, NULL);
-    am_answer_init(&s->own[NO_TIME], AM_DNS_TEMPFAIL, "timeout");
-    am_answer_init(&s->own[NO_MORE], AM_DNS_TEMPFAIL, "too many look-ups");
     return s;
 }
 
-static bool is_own(const am_dns_session *s, const am_answer *x)
+static bool is_own(const am_dns *d, const am_answer *x)
 {
-    return x >= s->own && x < s->own + OWN;
+    return x >= d->own && x < d->own + OWN;
 }
 
 static void leave_flight(am_dns_session *s, question *q)
@@ -196,20 +204,20 @@ static void leave_flight(am_dns_session *s, question *q)
 
 static void settle(am_dns_session *s, question *q, am_answer *x)
 {
-    q->answer = x ? x : &s->own[NO_MEMORY];
+    q->answer = x ? x : &s->dns->own[NO_MEMORY];
     leave_flight(s, q);
     if (q->answer->pub.status == AM_DNS_TEMPFAIL)
         atomic_fetch_add_explicit(&s->dns->failed, 1, memory_order_relaxed);
 }
 
-static void ask_zone(am_dns_session *s, question *q)
+static void ask_zone(am_dns_session *s, question *q, const am_qkey *k)
 {
     am_dns *d = s->dns;
-    am_answer *x = am_cache_get(d->cache, &q->key, am_now());
+    am_answer *x = am_cache_get(d->cache, k, am_now());
     if (!x) {
-        x = am_zone_answer(d->zone, am_str_n(q->key.name, q->key.n), q->key.type);
+        x = am_zone_answer(d->zone, am_str_n(k->name, k->n), k->type);
         if (x)
-            am_cache_put(d->cache, &q->key, x, am_now());
+            am_cache_put(d->cache, k, x, am_now());
     }
     atomic_fetch_add_explicit(&d->cached, 1, memory_order_relaxed);
     settle(s, q, x);
@@ -227,11 +235,11 @@ static void listen_for(am_dns_session *s, question *q)
         settle(s, q, NULL);
 }
 
-static void ask_network(am_dns_session *s, question *q)
+static void ask_network(am_dns_session *s, question *q, const am_qkey *k)
 {
     am_dns *d = s->dns;
     am_answer *x = NULL;
-    switch (am_flights_join(d->flights, &q->key, &x, &q->flight)) {
+    switch (am_flights_join(d->flights, k, &x, &q->flight)) {
     case AM_JOIN_CACHED:
         atomic_fetch_add_explicit(&d->cached, 1, memory_order_relaxed);
         settle(s, q, x);
@@ -256,7 +264,8 @@ static void ask_network(am_dns_session *s, question *q)
 static question *find(const am_dns_session *s, const am_qkey *k)
 {
     question *q = s->first;
-    while (q && !am_qkey_eq(&q->key, k))
+    while (q && !(q->hash == k->hash && q->type == k->type &&
+                    am_str_eq(am_str_n(q->name, q->n), am_str_n(k->name, k->n))))
         q = q->next;
     return q;
 }
@@ -264,19 +273,22 @@ static question *find(const am_dns_session *s, const am_qkey *k)
 /* A question that is new to the session goes out. NULL: out of memory. */
 static question *ask(am_dns_session *s, const am_qkey *k)
 {
-    question *q = am_arena_alloc(s->arena, sizeof *q);
+    question *q = am_arena_alloc(s->arena, sizeof *q + k->n);
     if (!q)
         return NULL;
-    q->key = *k;
+    q->hash = k->hash;
+    q->type = k->type;
+    q->n = k->n;
+    memcpy(q->name, k->name, k->n);
     *s->end = q;
     s->end = &q->next;
     atomic_fetch_add_explicit(&s->dns->questions, 1, memory_order_relaxed);
     if (s->dns->zone)
-        ask_zone(s, q);
+        ask_zone(s, q, k);
     else if (s->dns->recorded)
         settle(s, q, am_recorded_answer(s->dns->recorded, k));
     else
-        ask_network(s, q);
+        ask_network(s, q, k);
     return q;
 }
 
@@ -387,7 +399,7 @@ static void wait_for(am_dns_session *s, question *q)
         more = rung || now < until;
     }
     if (!q->answer)
-        settle(s, q, &s->own[NO_TIME]);
+        settle(s, q, &s->dns->own[NO_TIME]);
     int64_t took = now - from;
     s->wait_left = took < s->wait_left ? s->wait_left - took : 0;
 }
@@ -396,16 +408,16 @@ static am_answer *answer_to(am_dns_session *s, am_str name, am_dns_type type)
 {
     am_qkey k;
     if (!am_qkey_make(&s->dns->seed, name, type, &k))
-        return &s->own[NO_NAME];
+        return &s->dns->own[NO_NAME];
     question *q = find(s, &k);
     if (!q || !q->counted) {
         if (s->waits_left <= s->kept) {
             s->full = true;
-            return &s->own[NO_MORE];
+            return &s->dns->own[NO_MORE];
         }
         q = q ? q : ask(s, &k);
         if (!q)
-            return &s->own[NO_MEMORY];
+            return &s->dns->own[NO_MEMORY];
         q->counted = true;
         s->waits_left--;
         s->waited++;
@@ -431,7 +443,7 @@ const am_dns_answer *am_dns_peek(am_dns_session *s, am_str name, am_dns_type typ
 {
     am_qkey k;
     if (!am_qkey_make(&s->dns->seed, name, type, &k))
-        return &s->own[NO_NAME].pub;
+        return &s->dns->own[NO_NAME].pub;
     am_dns_poll(s);
     question *q = find(s, &k);
     return q && q->answer ? &q->answer->pub : NULL;
@@ -447,8 +459,7 @@ const am_dns_lookup *am_dns_lookups(const am_dns_session *s, size_t *n, bool *fu
     *full = s->full;
     for (const question *q = s->first; q && list; q = q->next)
         if (q->counted && q->answer)
-            list[(*n)++] =
-                (am_dns_lookup){am_str_n(q->key.name, q->key.n), q->key.type, &q->answer->pub};
+            list[(*n)++] = (am_dns_lookup){am_str_n(q->name, q->n), q->type, &q->answer->pub};
     return list;
 }
 
@@ -463,7 +474,7 @@ void am_dns_end(am_dns_session *s)
         return;
     for (question *q = s->first; q; q = q->next) {
         leave_flight(s, q);
-        if (q->answer && !is_own(s, q->answer))
+        if (q->answer && !is_own(s->dns, q->answer))
             am_answer_unref(q->answer);
     }
     if (s->has_bell)
@@ -471,6 +482,4 @@ void am_dns_end(am_dns_session *s)
     s->has_bell = false;
     s->first = NULL;
     s->end = &s->first;
-    for (size_t i = 0; i < OWN; i++)
-        am_answer_clear(&s->own[i]);
 }
