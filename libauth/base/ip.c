@@ -56,11 +56,33 @@ bool am_net_parse(am_str s, am_net *out)
     return true;
 }
 
+/* One octet in decimal; returns the end. */
+static char *decimal(char *to, unsigned octet)
+{
+    if (octet >= 100)
+        *to++ = (char)('0' + octet / 100);
+    if (octet >= 10)
+        *to++ = (char)('0' + octet / 10 % 10);
+    *to++ = (char)('0' + octet % 10);
+    return to;
+}
+
+/* Four octets from `o` on, `step` apart, with dots between and a NUL behind. */
+static void dotted(char text[static AM_IP_TEXT], const unsigned char *o, int step)
+{
+    for (int i = 0; i < 4; i++) {
+        text = decimal(text, o[i * step]);
+        *text++ = i < 3 ? '.' : '\0';
+    }
+}
+
 const char *am_ip_text(const am_ip *ip, char text[static AM_IP_TEXT])
 {
     text[0] = '\0';
-    if (ip->family)
-        inet_ntop(ip->family == 4 ? AF_INET : AF_INET6, ip->octet, text, AM_IP_TEXT);
+    if (ip->family == 4)
+        dotted(text, ip->octet, 1);
+    else if (ip->family)
+        inet_ntop(AF_INET6, ip->octet, text, AM_IP_TEXT);
     return text;
 }
 
@@ -83,8 +105,11 @@ am_str am_ip_reverse(am_arena *a, const am_ip *ip)
 {
     static const char hex[] = "0123456789abcdef";
     const unsigned char *o = ip->octet;
-    if (ip->family == 4)
-        return am_str_format(a, "%u.%u.%u.%u.in-addr.arpa", o[3], o[2], o[1], o[0]);
+    if (ip->family == 4) {
+        char text[AM_IP_TEXT];
+        dotted(text, o + 3, -1);
+        return am_str_join(a, am_str_of(text), AM_STR(".in-addr.arpa"));
+    }
     am_buf b = {.arena = a};
     for (int i = 15; i >= 0; i--) {
         char part[4] = {hex[o[i] & 15], '.', hex[o[i] >> 4], '.'};

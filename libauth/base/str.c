@@ -32,12 +32,6 @@ bool am_str_iends(am_str s, am_str tail)
     return s.n >= tail.n && am_str_ieq(am_str_cut(s, s.n - tail.n, s.n), tail);
 }
 
-size_t am_str_find(am_str s, char c)
-{
-    const char *hit = s.n ? memchr(s.p, c, s.n) : NULL;
-    return hit ? (size_t)(hit - s.p) : s.n;
-}
-
 size_t am_str_rfind(am_str s, char c)
 {
     for (size_t i = s.n; i > 0; i--)

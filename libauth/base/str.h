@@ -67,9 +67,15 @@ static inline bool am_str_iis(am_str a, const char *c)
     return am_str_ieq(a, am_str_of(c));
 }
 
+/* The index of the first c, or s.n. */
+static inline size_t am_str_find(am_str s, char c)
+{
+    const char *hit = s.n ? (const char *)memchr(s.p, c, s.n) : NULL;
+    return hit ? (size_t)(hit - s.p) : s.n;
+}
+
 bool am_str_istarts(am_str s, const char *c); /* begins with c, ASCII letters alike */
 bool am_str_iends(am_str s, am_str tail);     /* ends with tail, ASCII letters alike */
-size_t am_str_find(am_str s, char c);         /* index of the first c, or s.n */
 size_t am_str_rfind(am_str s, char c);        /* index of the last c, or s.n */
 am_str am_str_trim(am_str s);                 /* without SP, TAB, CR, LF at both ends */
 
