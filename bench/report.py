@@ -75,6 +75,16 @@ def wants(f):
         yield "messages a second, one core to all, %d at a time" % c, over(a, b), most, "x"
 
 
+def beside(f):
+    """Without a bound: what it is for us, and for the floor."""
+    for size in "10k", "1m":
+        chain = f.get("peer_cpu_us_per_msg", "hot", "opendmarc", size, 16)
+        yield ("CPU a message of opendkim and opendmarc, %s" % size,) + tuple(
+            over(chain, f.get("peer_cpu_us_per_msg", "hot", p, size, 16)) for p in (OURS, FLOOR))
+    yield ("p99 to median, MAIL to verdict, 16 at a time",) + tuple(
+        over(f.get("lat_p99_us", "hot", p, "10k", 16), f.get("lat_p50_us", "hot", p, "10k", 16)) for p in (OURS, FLOOR))
+
+
 def verdicts(f):
     short, lines = [], []
     for what, figure, most, unit in wants(f):
@@ -85,6 +95,9 @@ def verdicts(f):
         lines.append("%-50s %8.2f %-4s at most %g  %s" % (what, figure, unit, most, "" if good else "SHORT"))
         if not good:
             short.append(what)
+    for what, ours, floor in beside(f):
+        if ours and floor:
+            lines.append("%-50s %8.2f x    the floor %.2f" % (what, ours, floor))
     lines.append("falls short: " + (", ".join(short) if short else "nothing"))
     return lines
 
