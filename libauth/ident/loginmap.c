@@ -206,10 +206,12 @@ static problem take_expression(am_str *line, char out[static MAX_EXPRESSION + 1]
     return n ? NULL : "empty expression";
 }
 
-/* The larger number of "{m,n}". */
+/* The larger number of "{m,n}"; 2 for "+", which regcomp writes out as the thing and "*" of it. */
 static unsigned long repeats(const char *interval)
 {
     char *end;
+    if (*interval == '+')
+        return 2;
     unsigned long m = strtoul(interval + 1, &end, 10);
     unsigned long n = *end == ',' ? strtoul(end + 1, NULL, 10) : m;
     return m > n ? m : n;
@@ -220,7 +222,7 @@ static unsigned long repeats(const char *interval)
 static double written_out(const char *text)
 {
     double octets = (double)strlen(text), times = 1;
-    for (const char *p = strchr(text, '{'); p; p = strchr(p + 1, '{'))
+    for (const char *p = strpbrk(text, "{+"); p; p = strpbrk(p + 1, "{+"))
         if (p > text && strchr(")}*+?", p[-1]))
             times *= (double)(repeats(p) > 1 ? repeats(p) : 1);
         else
