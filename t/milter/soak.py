@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Kills, reloads and a long run under load: a message is never lost or wrongly marked, nothing grows.
 
-`make check` runs a short one; `make soak` the whole (about an hour). AUTHMILL_SOAK_KILLS, _RELOADS (a
+`make check` runs a short one; `make soak` the whole (about twenty minutes). AUTHMILL_SOAK_KILLS, _RELOADS (a
 kill) and _MESSAGES say how much."""
 
 import os
