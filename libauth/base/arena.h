@@ -25,7 +25,7 @@ char *am_arena_copy(am_arena *a, const void *p, size_t n);
 bool am_arena_failed(const am_arena *a);
 size_t am_arena_used(const am_arena *a); /* octets handed out so far */
 
-/* Everything handed out becomes invalid; the first block is kept for reuse. */
+/* Everything handed out becomes invalid; one block is kept for reuse. */
 void am_arena_reset(am_arena *a);
 void am_arena_free(am_arena *a); /* NULL is fine */
 
