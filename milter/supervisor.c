@@ -351,11 +351,14 @@ static int serve(supervisor *s, int waiting, am_error *why)
     if (!open_listener(s, why))
         return EX_UNAVAILABLE;
     char *path = s->conf->socket.path ? strdup(s->conf->socket.path) : NULL;
-    am_error_set(why, "the worker did not start; the log says why");
-    am_worker_raise_limit(s->conf);
-    int status = start_first(s, path);
-    if (status == EX_OK)
-        status = am_daemon_write_pid(s->pid_file, why) ? EX_OK : EX_CONFIG;
+    /* Before anybody can be served: who gets an answer finds the pid file there. */
+    bool pid_written = am_daemon_write_pid(s->pid_file, why);
+    int status = EX_CONFIG;
+    if (pid_written) {
+        am_error_set(why, "the worker did not start; the log says why");
+        am_worker_raise_limit(s->conf);
+        status = start_first(s, path);
+    }
     if (status == EX_OK) {
         s->serving_since = clock_ms();
         am_sandbox_trim();
@@ -370,7 +373,7 @@ static int serve(supervisor *s, int waiting, am_error *why)
     }
     close_listener(s, path);
     stop(s);
-    if (status == EX_OK)
+    if (pid_written)
         am_daemon_remove_pid(s->pid_file);
     free(path);
     return status;
