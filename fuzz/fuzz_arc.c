@@ -39,6 +39,9 @@ static bool seal(am_arena *a, input *x, size_t n)
     am_str sample = am_str_format(a, "%.*sQkJC%.*s", AM_ARG(head), AM_ARG(rest));
     am_str bare = am_str_format(a, "%.*s%.*s", AM_ARG(head), AM_ARG(rest));
     am_signature s = am_signature_parse(a, AM_SIG_AS, sample);
+    /* RFC 6376 3.7: the white space round the value goes, too; the sealer here keeps it. */
+    if (!head.n || head.p[head.n - 1] != '=' || (rest.n && rest.p[0] != ';'))
+        return false;
     if (s.fault || !am_str_is(s.data, "BBB") || s.instance != n + 1 ||
         !am_str_is(s.key_name, "e._domainkey.example.org"))
         return false;

@@ -54,7 +54,7 @@ static am_str sender_value(const builder *b)
 {
     const am_mailbox *s = &b->e->sender;
     if (s->domain.n && s->local.n && (b->o->full_sender || b->e->spf.local_used))
-        return am_str_format(b->arena, "%.*s@%.*s", AM_ARG(s->local), AM_ARG(s->domain));
+        return am_str_join3(b->arena, s->local, AM_STR("@"), s->domain);
     return s->domain;
 }
 
@@ -112,7 +112,7 @@ static void add_signature(builder *b, size_t i)
     am_resinfo *r = add(b, "dkim", v->result);
     r->reason = am_str_of(v->reason);
     if (v->detail.n)
-        r->reason = am_str_format(b->arena, "%s: %.*s", v->reason, AM_ARG(v->detail));
+        r->reason = am_str_join3(b->arena, r->reason, AM_STR(": "), v->detail);
     if (v->testing)
         r->comment = AM_STR("the key says t=y: testing");
     property(r, "header", "d", v->domain);
@@ -216,8 +216,7 @@ static void add_auth(builder *b)
     property(r, "smtp", "auth", b->e->auth_user);
     if (v->status == AM_SMTPAUTH_AUTHOR)
         property(r, "smtp", "mailfrom",
-            am_str_format(
-                b->arena, "%.*s@%.*s", AM_ARG(v->author.local), AM_ARG(v->author.domain)));
+            am_str_join3(b->arena, v->author.local, AM_STR("@"), v->author.domain));
 }
 
 static void add_align(builder *b)

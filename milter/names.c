@@ -138,7 +138,7 @@ static bool key_of_domain(am_arena *a, am_str text, am_str *key)
                 return false;
         if (at == 0 || !am_domain_normalise(a, am_str_cut(text, at + 1, text.n), &domain))
             return false;
-        *key = am_str_format(a, "%.*s@%.*s", AM_ARG(am_str_cut(text, 0, at)), AM_ARG(domain));
+        *key = am_str_join3(a, am_str_cut(text, 0, at), AM_STR("@"), domain);
         return key->p != NULL;
     }
     bool below = text.n > 1 && text.p[0] == '.';

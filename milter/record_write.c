@@ -202,13 +202,21 @@ static void put_evidence(writer *w, json_t *o, const am_evidence *e)
 
 /* ---- Look-ups ---- */
 
+static json_t *mx(writer *w, const am_dns_rr *rr)
+{
+    char preference[8];
+    snprintf(preference, sizeof preference, "%u ", rr->preference);
+    am_str s = am_str_join(w->arena, am_str_of(preference), rr->data);
+    return s.p ? octets(s) : NULL;
+}
+
 static json_t *resource(writer *w, const am_dns_rr *rr, am_dns_type type)
 {
     char ip[AM_IP_TEXT];
     if (type == AM_DNS_A || type == AM_DNS_AAAA)
         return json_string(am_ip_text(&rr->ip, ip));
     if (type == AM_DNS_MX)
-        return octets(am_str_format(w->arena, "%u %.*s", rr->preference, AM_ARG(rr->data)));
+        return mx(w, rr);
     return octets(rr->data);
 }
 

@@ -144,7 +144,7 @@ static bool behind_at(am_authres_text *t, am_str local, am_str *out)
         n++;
     if (n == 0)
         return fail(t, "no domain");
-    *out = am_str_format(t->arena, "%.*s@%.*s", AM_ARG(local), (int)n, t->rest.p);
+    *out = am_str_join3(t->arena, local, AM_STR("@"), am_str_n(t->rest.p, n));
     take(t, n);
     return out->p || no_memory(t);
 }

@@ -67,14 +67,23 @@ am_str am_str_lower(am_arena *a, am_str s)
 
 am_str am_str_join(am_arena *a, am_str x, am_str y)
 {
-    char *p = y.n < SIZE_MAX - x.n ? am_arena_alloc(a, x.n + y.n + 1) : NULL;
+    return am_str_join3(a, x, y, (am_str){NULL, 0});
+}
+
+am_str am_str_join3(am_arena *a, am_str x, am_str y, am_str z)
+{
+    const am_str part[] = {x, y, z};
+    bool fits = y.n < SIZE_MAX - x.n && z.n < SIZE_MAX - x.n - y.n;
+    char *p = fits ? am_arena_alloc(a, x.n + y.n + z.n + 1) : NULL;
+    size_t n = 0;
     if (!p)
         return (am_str){NULL, 0};
-    if (x.n)
-        memcpy(p, x.p, x.n);
-    if (y.n)
-        memcpy(p + x.n, y.p, y.n);
-    return (am_str){p, x.n + y.n};
+    for (size_t i = 0; i < 3; i++) {
+        if (part[i].n)
+            memcpy(p + n, part[i].p, part[i].n);
+        n += part[i].n;
+    }
+    return (am_str){p, n};
 }
 
 am_str am_str_format(am_arena *a, const char *fmt, ...)

@@ -83,6 +83,8 @@ am_str am_str_trim(am_str s);                 /* without SP, TAB, CR, LF at both
 am_str am_str_copy(am_arena *a, am_str s);
 am_str am_str_lower(am_arena *a, am_str s);          /* ASCII letters only */
 am_str am_str_join(am_arena *a, am_str x, am_str y); /* one behind the other */
+am_str am_str_join3(am_arena *a, am_str x, am_str y, am_str z);
+/* As printf: a %.*s ends at a NUL. For octets from outside that may have one: am_str_join(). */
 am_str am_str_format(am_arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A decimal number of 1 to `digits` digits and nothing else. */

@@ -35,7 +35,7 @@ static am_str text_of(am_arena *a, const am_mailbox *m)
 {
     if (!m->domain.n)
         return am_str_copy(a, m->local);
-    return am_str_format(a, "%.*s@%.*s", AM_ARG(m->local), AM_ARG(m->domain));
+    return am_str_join3(a, m->local, AM_STR("@"), m->domain);
 }
 
 static void foreign(judge *j, unsigned identity, am_str address)

@@ -56,6 +56,13 @@ static void str_table(void **state)
     assert_int_equal(am_str_find(AM_STR("abca"), 'x'), 4);
     want_str("trim", am_str_trim(AM_STR(" \r\n\tx y \t")), "x y");
     want_str("cut", am_str_cut(AM_STR("hello"), 3, 99), "lo");
+    am_arena *a = am_arena_new(0);
+    am_str nul = AM_STR("a\0b"), none = {NULL, 0};
+    assert_true(am_str_eq(am_str_join(a, nul, nul), AM_STR("a\0ba\0b")));
+    assert_true(am_str_eq(am_str_join3(a, nul, AM_STR("@"), nul), AM_STR("a\0b@a\0b")));
+    assert_true(am_str_eq(am_str_join3(a, none, none, nul), nul));
+    assert_non_null(am_str_join(a, none, none).p); /* empty is not absent */
+    am_arena_free(a);
     uint64_t v;
     assert_true(am_str_number(AM_STR("007"), 3, &v) && v == 7);
     assert_true(am_str_number(AM_STR("99999999999999999999999"), 76, &v) && v == UINT64_MAX);

@@ -450,6 +450,29 @@ static void recorded_answers(void **state)
     am_dns_free(dns);
 }
 
+/* An exchange of any octets is read as it was written. */
+static void any_exchange(void **state)
+{
+    fixture *f = *state;
+    char all[256];
+    for (size_t i = 0; i < sizeof all; i++)
+        all[i] = (char)i;
+    am_dns_rr mx[] = {{.data = AM_STR("mx.g\0xample"), .preference = 5}, {.preference = 65535},
+        {.data = {all, sizeof all}}};
+    am_dns_answer answer = {.status = AM_DNS_DATA, .n = 3, .rr = mx};
+    am_dns_lookup one = {AM_STR("example.org"), AM_DNS_MX, &answer};
+    f->r.lookup = &one;
+    f->r.lookups = 1;
+    am_record x = again(f, "exchanges");
+    want_int("look-ups", x.lookups, 1);
+    want_int("exchanges", x.lookup[0].answer->n, 3);
+    for (size_t i = 0; i < 3; i++) {
+        const am_dns_rr *rr = &x.lookup[0].answer->rr[i];
+        want_int("preference", rr->preference, mx[i].preference);
+        assert_true(am_str_eq(rr->data, mx[i].data));
+    }
+}
+
 /* ---- Writing ---- */
 
 static char folder[64];
@@ -746,6 +769,7 @@ int main(void)
         RECORD(no_memory),
         RECORD(not_believed),
         RECORD(recorded_answers),
+        RECORD(any_exchange),
         FOLDER(in_order),
         FOLDER(refused),
         FOLDER(disk_full),
