@@ -220,7 +220,7 @@ void am_message_progress(am_message *m, void (*tell)(void *arg), void *arg)
     am_dns_progress(m->context.dns, tell, arg);
 }
 
-const am_evidence *am_message_finish(am_message *m)
+static void finish(am_message *m)
 {
     if (m->eoh)
         finish_aligned(m);
@@ -234,6 +234,16 @@ const am_evidence *am_message_finish(am_message *m)
     bool header = m->eoh && !m->recorded && !m->evidence.limit;
     if (am_arena_failed(m->arena) || m->evidence.arc.fault || (header && !(m->dkim && m->arc)))
         m->evidence.fault = "out of memory";
+}
+
+const am_evidence *am_message_finish(am_message *m)
+{
+    am_turn turn = {.of = m->options->turns};
+    am_turn_begin(&turn);
+    am_dns_turn(m->context.dns, &turn);
+    finish(m);
+    am_dns_turn(m->context.dns, NULL);
+    am_turn_end(&turn);
     return &m->evidence;
 }
 

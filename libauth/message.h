@@ -27,6 +27,7 @@ typedef struct am_options {
     bool trust_auth_parameter; /* an authenticated client's AUTH= counts (RFC 4954 5) */
     bool sender_id;            /* RFC 4406, historic */
     const char *receiver;      /* this host's name, for %{r}; never NULL */
+    am_turns *turns;           /* am_message_finish takes its turn; NULL: it does not */
     bool no_prefetch;          /* ask the DNS only when an answer is waited for */
     bool explain;              /* keep a trace */
     int64_t now;               /* 0: the clock */

@@ -21,6 +21,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -45,6 +46,7 @@ static struct {
     am_declog *declog; /* NULL: none is kept */
     atomic_uint sessions;
     am_clients *clients; /* NULL: not counted */
+    am_turns *turns;
 } worker;
 
 am_session *am_worker_enter(void)
@@ -148,12 +150,22 @@ static void allow_sessions(void)
             worker.conf->limits.sessions, (unsigned long long)l.rlim_max);
 }
 
+/* Those that this process may run on. */
+static unsigned processors(void)
+{
+    cpu_set_t set;
+    long n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
+                                                         : sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (unsigned)n : 1;
+}
+
 /* What needs root, and then no root any more. */
 static int prepare(const am_worker_start *w)
 {
     am_error why;
     worker.conf = w->conf;
     am_conf_options(w->conf, &worker.options);
+    worker.options.turns = worker.turns = am_turns_new(processors());
     open_declog(w->conf);
     if (w->conf->limits.client_sessions && !(worker.clients = am_clients_new())) {
         am_log(LOG_ERR, "out of memory");
@@ -320,5 +332,6 @@ int am_worker_run(const am_worker_start *w)
     am_declog_close(worker.declog, DECLOG_MS);
     am_dns_free(worker.dns);
     am_clients_free(worker.clients);
+    am_turns_free(worker.turns);
     return EX_OK;
 }

@@ -67,6 +67,7 @@ struct am_dns_session {
     void (*tell)(void *arg); /* NULL: nobody wants to hear that there is a wait */
     void *tell_arg;
     int64_t told;                     /* when it was called last */
+    am_turn *turn;                    /* NULL: it takes no turns */
     unsigned waited;                  /* distinct questions */
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
@@ -371,6 +372,11 @@ void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg)
     s->told = am_now();
 }
 
+void am_dns_turn(am_dns_session *s, am_turn *turn)
+{
+    s->turn = turn;
+}
+
 /* The end of this stretch of a wait that may last until `end`. */
 static int64_t stretch(const am_dns_session *s, int64_t end)
 {
@@ -391,6 +397,8 @@ static void wait_for(am_dns_session *s, question *q)
     int64_t from = am_now(), now = from, until = from + spare;
     bool more = true;
     am_dns_poll(s);
+    am_turn *turn = q->answer ? NULL : s->turn;
+    am_turn_end(turn);
     while (!q->answer && more) {
         bool rung = am_bell_wait(&s->bell, s->heard, stretch(s, until));
         collect(s);
@@ -402,11 +410,13 @@ static void wait_for(am_dns_session *s, question *q)
         settle(s, q, &s->dns->own[NO_TIME]);
     int64_t took = now - from;
     s->wait_left = took < s->wait_left ? s->wait_left - took : 0;
+    am_turn_begin(turn);
 }
 
 static am_answer *answer_to(am_dns_session *s, am_str name, am_dns_type type)
 {
     am_qkey k;
+    am_turn_offer(s->turn);
     if (!am_qkey_make(&s->dns->seed, name, type, &k))
         return &s->dns->own[NO_NAME];
     question *q = find(s, &k);

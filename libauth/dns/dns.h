@@ -5,6 +5,7 @@
 #include "libauth/base/error.h"
 #include "libauth/base/ip.h"
 #include "libauth/base/trace.h"
+#include "libauth/base/turns.h"
 
 typedef enum am_dns_type {
     AM_DNS_A = 1,
@@ -106,6 +107,10 @@ void am_dns_keep_time(am_dns_session *s, bool half);
 
 /* While am_dns_wait waits, `tell` is called every two seconds, from the thread that waits. */
 void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg);
+
+/* From now on it is the session's turn, but for while it waits: `turn` has begun, outlives the
+ * session's waits, and is begun when they return. NULL: no longer. */
+void am_dns_turn(am_dns_session *s, am_turn *turn);
 
 /* Asks and does not wait. The name may be anything; one that cannot be asked
  * for (am_domain_askable) is NXDOMAIN without a query. Asking twice is asking once. */

@@ -301,6 +301,7 @@ typedef struct net {
     am_dns *dns;
     am_arena *arena;
     am_dns_session *session;
+    am_turns *turns; /* NULL: none are taken */
 } net;
 
 static net open_net_of(
@@ -311,7 +312,7 @@ static net open_net_of(
                  &(am_dns_options){
                      .nameserver = nameserver, .nameservers = nameservers, .try_ms = try_ms},
                  &why),
-        am_arena_new(0), NULL};
+        am_arena_new(0), NULL, NULL};
     want_str("network", am_str_of(why.text), "");
     n.session = am_dns_begin(n.dns, n.arena, &(am_dns_limits){.wait_ms = wait_ms}, NULL);
     return n;
@@ -657,6 +658,77 @@ static void one_question_for_all(void **state)
     stop_server(s);
 }
 
+static void *wait_in_vain(void *arg)
+{
+    net *n = arg;
+    am_arena *a = am_arena_new(0);
+    am_turn turn = {.of = n->turns};
+    am_dns_session *s = am_dns_begin(n->dns, a, NULL, NULL);
+    am_turn_begin(&turn);
+    am_dns_turn(s, &turn);
+    (void)am_dns_wait(s, "t", "t", AM_STR("silent.test"), AM_DNS_TXT);
+    am_turn_end(&turn);
+    am_dns_end(s);
+    am_arena_free(a);
+    return NULL;
+}
+
+/* Who waits for the DNS has no turn meanwhile, and gets one before it goes on. */
+static void a_wait_is_no_turn(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_never, NULL);
+    net n = open_net(1000, 1500, s->address, NULL);
+    n.turns = am_turns_new(1);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, wait_in_vain, &n), 0);
+    while (atomic_load(&s->count) == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    int64_t from = am_now();
+    am_turn mine = {.of = n.turns};
+    am_turn_begin(&mine);
+    assert_true(am_now() - from < 1000);
+    while (am_turns_waiting(n.turns) == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    assert_true(am_now() - from >= 1000); /* the wait was over before */
+    am_turn_end(&mine);
+    pthread_join(thread, NULL);
+    am_turns_free(n.turns);
+    close_net(&n);
+    stop_server(s);
+}
+
+static void *come(void *arg)
+{
+    am_turn turn = {.of = arg};
+    am_turn_begin(&turn);
+    am_turn_end(&turn);
+    return NULL;
+}
+
+/* Who has a turn for long passes it on with the next question, also with one that needs no wait. */
+static void a_question_offers_the_turn(void **state)
+{
+    (void)state;
+    net n = open_net(1000, 1500, "127.0.0.1@9", NULL);
+    n.turns = am_turns_new(1);
+    am_turn mine = {.of = n.turns};
+    am_turn_begin(&mine);
+    am_dns_turn(n.session, &mine);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, come, n.turns), 0);
+    while (am_turns_waiting(n.turns) == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL);
+    assert_int_equal(ask(&n, "not..askable", AM_DNS_TXT)->status, AM_DNS_NXDOMAIN);
+    want_int("waiting", am_turns_waiting(n.turns), 0);
+    pthread_join(thread, NULL);
+    am_dns_turn(n.session, NULL);
+    am_turn_end(&mine);
+    am_turns_free(n.turns);
+    close_net(&n);
+}
+
 static void answer_name(server *s, const query *q)
 {
     (void)s;
@@ -914,6 +986,8 @@ int main(void)
         cmocka_unit_test(every_server_has_its_turn),
         cmocka_unit_test(another_server_may_know),
         cmocka_unit_test(one_question_for_all),
+        cmocka_unit_test(a_wait_is_no_turn),
+        cmocka_unit_test(a_question_offers_the_turn),
         cmocka_unit_test(many_names),
         cmocka_unit_test(many_over_tcp),
         cmocka_unit_test(no_sockets),
