@@ -80,7 +80,7 @@ static void ask_for_macros(SMFICTX *ctx, const am_policy_needs *n)
 static unsigned long unwanted_steps(const am_policy_needs *n)
 {
     unsigned long steps = NOT_WANTED | NO_ANSWER;
-    if (am_worker_counts_clients())
+    if (am_worker_may_be_crowded())
         steps &= ~(unsigned long)SMFIP_NR_CONN;
     if (n->early == AM_STAGE_MAIL)
         steps &= ~(unsigned long)SMFIP_NR_MAIL;
@@ -156,7 +156,11 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
     if (am_session_needs(s)->listener)
         am_session_listener(
             s, smfi_getsymval(ctx, listener_name), smfi_getsymval(ctx, listener_port));
-    if (!am_worker_admit(s))
+    bool admitted = am_worker_admit(s);
+    /* One too many after all, as others were quicker from the negotiation to here: no answer was
+     * agreed on, so it is told at the end of a message. */
+    *am_session_turned_away(s) = !admitted;
+    if (!admitted && !(am_session_terms(s)->steps & SMFIP_NR_CONN))
         return SMFIS_TEMPFAIL;
     return go_on(s, SMFIP_NR_CONN);
 }
@@ -305,7 +309,8 @@ static sfsistat on_eom(SMFICTX *ctx)
         return turn_away(ctx);
     const char *id = smfi_getsymval(ctx, queue_id);
     am_session_progress(s, keep_waiting, ctx);
-    sfsistat answer = tell(ctx, am_session_finish(s, id), id);
+    sfsistat answer =
+        *am_session_turned_away(s) ? turn_away(ctx) : tell(ctx, am_session_finish(s, id), id);
     am_session_reset(s);
     return answer;
 }

@@ -32,6 +32,7 @@ struct am_session {
     am_message *message; /* NULL: none yet, or no memory */
     am_policy_needs needs;
     am_ip counted;
+    bool turned_away;
     char *listener, *listener_port; /* NULL: not told */
     am_mailbox *rcpt;
     unsigned recipients; /* accepted; rcpt holds them where rules ask for them */
@@ -91,6 +92,11 @@ const am_ip *am_session_peer(const am_session *s)
 am_ip *am_session_counted(am_session *s)
 {
     return &s->counted;
+}
+
+bool *am_session_turned_away(am_session *s)
+{
+    return &s->turned_away;
 }
 
 void am_session_reset(am_session *s)

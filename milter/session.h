@@ -45,6 +45,7 @@ void am_session_listener(am_session *s, const char *name, const char *port);
 const am_ip *am_session_peer(const am_session *s);
 /* Under which address the worker counts the session; family 0 (at first): under none. */
 am_ip *am_session_counted(am_session *s);
+bool *am_session_turned_away(am_session *s); /* the worker's: its messages are put off */
 void am_session_helo(am_session *s, const char *name);
 
 /* What MAIL FROM tells: its arguments (path first, NULL last), and the MTA's macros. */

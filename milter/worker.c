@@ -60,9 +60,9 @@ am_session *am_worker_enter(void)
     return s;
 }
 
-bool am_worker_counts_clients(void)
+bool am_worker_may_be_crowded(void)
 {
-    return worker.clients != NULL;
+    return worker.clients && atomic_load(&worker.sessions) > worker.conf->limits.client_sessions;
 }
 
 bool am_worker_admit(am_session *s)

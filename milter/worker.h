@@ -31,8 +31,9 @@ void am_worker_leave(am_session *s);
 
 bool am_worker_keeps_decisions(void); /* there is a decision log */
 
-/* Is limits.sessions-per-client in force? */
-bool am_worker_counts_clients(void);
+/* May a client that connects now be over limits.sessions-per-client? Not as long as there are no
+ * more sessions than that in all. */
+bool am_worker_may_be_crowded(void);
 
 /* The session's client is known now. False: it has too many sessions open, which is logged. */
 bool am_worker_admit(am_session *s);

@@ -125,7 +125,7 @@ def early():
         rule("iprev = permerror spf = softfail", "tempfail", name="later")
     with daemon("spf { reject-at = mail }\n" + rules) as d, Client(d.socket) as c:
         c.negotiate()
-        is_(c.connect("192.0.2.1"), ("c", b""), "connect is answered, for clients are counted")
+        is_(c.connect("192.0.2.1"), None, "connect needs no answer")
         c.helo("mx.good.example")
         for turn in ("first", "second"):
             is_(c.mail("u@bad.example"), ("y", b"550 5.7.23 SPF validation failed for bad.example\0"), "at MAIL, " + turn)
@@ -233,7 +233,7 @@ def clients():
         c = Client(d.socket)
         c.negotiate()
         try:
-            if c.connect(ip) == ("c", b""):
+            if c.connect(ip) in (None, ("c", b"")):  # None: no answer is needed yet
                 return c
         except Gone:
             pass
@@ -263,6 +263,29 @@ def clients():
         is_(c.connect("192.0.2.1"), None, "0: not counted, and connect needs no answer")
 
 
+def crowd():
+    """CONNECT is answered only from when on a client can be over its limit."""
+    def negotiated():
+        c = Client(d.socket)
+        c.negotiate()
+        return c
+
+    with daemon("limits { sessions-per-client = 2 }\n") as d:
+        first, second = negotiated(), negotiated()
+        third = negotiated()
+        is_(third.connect("192.0.2.1"), ("c", b""), "the third is answered: it may be one too many")
+        is_(first.connect("192.0.2.1"), None, "the first is not")
+        is_(first.message(message(), "u@good.example")[1][0], "a", "and works")
+        is_(second.connect("192.0.2.1"), None, "nor the second, which is one too many now")
+        ok(d.logged("client 192.0.2.1: limits.sessions-per-client is reached"), "it is logged")
+        for i in range(2):
+            edits, (code, data) = second.message(message(), "u@good.example")
+            is_((edits, code, data[:9]), ([], "y", b"451 4.3.2"), "and told at the end of message %d" % (i + 1))
+        is_([c.message(message(), "u@good.example")[1][0] for c in (first, third)], ["a", "a"], "the others work")
+        for c in first, second, third:
+            c.close()
+
+
 def wait_for(good):
     until = time.monotonic() + 5
     while time.monotonic() < until:
@@ -273,4 +296,4 @@ def wait_for(good):
     return None
 
 
-tap.run(actions, replies, own_fields, early, asked_for, recipients, dry_runs, clients)
+tap.run(actions, replies, own_fields, early, asked_for, recipients, dry_runs, clients, crowd)
