@@ -334,6 +334,12 @@ void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg)
     (void)arg;
 }
 
+void am_dns_turn(am_dns_session *s, am_turn *turn)
+{
+    (void)s;
+    (void)turn;
+}
+
 unsigned am_dns_waited(const am_dns_session *s)
 {
     return s->waited;
