@@ -243,6 +243,8 @@ def clients():
     with daemon("limits { sessions-per-client = 2 }\n") as d:
         mine = [another("192.0.2.1") for _ in range(2)]
         ok(all(mine), "two sessions")
+        # a message is answered, so CONNECT has been heard by then
+        is_([c.message(message(), "u@good.example")[1][0] for c in mine], ["a", "a"], "which work")
         ok(another("192.0.2.1") is None, "not a third")
         ok(d.logged("client 192.0.2.1: limits.sessions-per-client is reached"), "it is logged")
         others = [another("192.0.2.2"), another("2001:db8::1"), another("2001:db8::2")]
