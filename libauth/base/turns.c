@@ -2,7 +2,7 @@
  * turns: so many threads at a time, in the order in which they came.
  *
  * For: judging messages, where there are more of them than processors. The kernel shares the
- * processors among all who can run and lets some wait three times as long as others; here the first
+ * processors among all who can run and lets some wait four times as long as others; here the first
  * to come is the first to be done. Nobody is locked out by who has a turn for long: it is passed on
  * (am_turn_offer).
  *
