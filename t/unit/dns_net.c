@@ -680,6 +680,7 @@ static void a_wait_is_no_turn(void **state)
     server *s = start_server(answer_never, NULL);
     net n = open_net(1000, 1500, s->address, NULL);
     n.turns = am_turns_new(1);
+    alarm(60); /* a turn that never comes is a failure */
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, wait_in_vain, &n), 0);
     while (atomic_load(&s->count) == 0)
@@ -693,6 +694,7 @@ static void a_wait_is_no_turn(void **state)
     assert_true(am_now() - from >= 1000); /* the wait was over before */
     am_turn_end(&mine);
     pthread_join(thread, NULL);
+    alarm(0);
     am_turns_free(n.turns);
     close_net(&n);
     stop_server(s);
@@ -712,6 +714,7 @@ static void a_question_offers_the_turn(void **state)
     (void)state;
     net n = open_net(1000, 1500, "127.0.0.1@9", NULL);
     n.turns = am_turns_new(1);
+    alarm(60); /* a turn that never comes is a failure */
     am_turn mine = {.of = n.turns};
     am_turn_begin(&mine);
     am_dns_turn(n.session, &mine);
@@ -725,6 +728,7 @@ static void a_question_offers_the_turn(void **state)
     pthread_join(thread, NULL);
     am_dns_turn(n.session, NULL);
     am_turn_end(&mine);
+    alarm(0);
     am_turns_free(n.turns);
     close_net(&n);
 }

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { MANY = 40, THREADS = 8, EACH = 3000, AT_A_TIME = 3 };
 
@@ -139,5 +140,6 @@ int main(void)
         cmocka_unit_test(alone),
         cmocka_unit_test(passed_on),
     };
+    alarm(120); /* a turn that never comes is a failure */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
