@@ -1,8 +1,10 @@
 """What the protocol tests share: a configuration that answers from a zone file, the
 sample messages, and Authentication-Results taken apart."""
 
+import json
 import os
 import re
+import time
 
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "samples")
 ID = "mx.here.example"
@@ -25,6 +27,25 @@ def sample(name):
     """A message of t/samples, its lines ending in CRLF."""
     with open(os.path.join(SAMPLES, name + ".eml"), "rb") as f:
         return f.read().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def _whole_lines(path):
+    """A line is written at once, yet a reader may see a part of it (write(2) of more than a page); that is none yet."""
+    try:
+        with open(path, "rb") as f:
+            return f.read().split(b"\n")[:-1]
+    except OSError:
+        return []
+
+
+def records(path, want=None):
+    """The records of a decision log; with `want`, as soon as there are so many, or what there is after ten seconds."""
+    end = time.monotonic() + 10
+    got = _whole_lines(path)
+    while want and len(got) < want and time.monotonic() < end:
+        time.sleep(0.02)
+        got = _whole_lines(path)
+    return [json.loads(line) for line in got]
 
 
 def results(value):

@@ -11,7 +11,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from fixture import CONF, ZONES, sample, zone  # noqa: E402
+from fixture import CONF, ZONES, records, sample, zone  # noqa: E402
 from milterclient import Client, Daemon, session  # noqa: E402
 import tap  # noqa: E402
 from tap import build, is_, like, ok  # noqa: E402
@@ -31,20 +31,6 @@ def daemon(*a, **more):
     return Daemon(conf(*a, **more), FILES, program=AUTHMILLD)
 
 
-def lines(path, want=None):
-    """The records of a file; with `want`, as soon as there are so many."""
-    end = time.monotonic() + 10
-    while True:
-        try:
-            with open(path, "rb") as f:
-                got = f.read().splitlines()
-        except OSError:
-            got = []
-        if want is None or len(got) >= want or time.monotonic() > end:
-            return [json.loads(line) for line in got]
-        time.sleep(0.02)
-
-
 def code(d, **how):
     return session(d.socket, sample("newsletter"), **(how or HOW))[1][0]
 
@@ -61,7 +47,7 @@ def said():
             c.envelope("given@up.example")
             c.abort()
             c.quit()
-        first, second = lines(path, 2)
+        first, second = records(path, 2)
         is_((first["id"], first["action"], first["client"], first["helo"], first["mail_from"], first["rcpts"]),
             ("QUEUEID", "accept", "192.0.2.1", "mail.garden.example", "<news@garden.example>", 2), "the envelope")
         is_((first["spf"]["result"], first["dkim"][0]["result"], first["dmarc"]["result"], first["iprev"]["result"]),
@@ -102,7 +88,7 @@ def hostile():
             c.message(sample("newsletter"), "x@hostile.example")
             c.quit()
         path = d.dir + "/decisions"
-        first, second = lines(path, 2)
+        first, second = records(path, 2)
         with open(path, "rb") as f:
             raw = f.read()
         ok(all(0x20 <= o < 0x7f or o == 0x0a for o in raw), "printable ASCII alone")
@@ -119,14 +105,14 @@ def kept_over_reload():
             old.negotiate()
             old.connect("192.0.2.1")
             old.message(sample("newsletter"), "first@garden.example")
-            lines(path, 1)
+            records(path, 1)
             os.rename(path, path + ".1")
             d.process.send_signal(signal.SIGHUP)
             ok(d.logged("reloaded"), "reload")
             code(d)
-            is_([r["mail_from"] for r in lines(path, 1)], ["<news@garden.example>"], "the file is opened again")
+            is_([r["mail_from"] for r in records(path, 1)], ["<news@garden.example>"], "the file is opened again")
             old.message(sample("newsletter"), "last@garden.example")
-            is_([r["mail_from"] for r in lines(path + ".1", 2)], ["<first@garden.example>", "<last@garden.example>"],
+            is_([r["mail_from"] for r in records(path + ".1", 2)], ["<first@garden.example>", "<last@garden.example>"],
                 "an open session ends in the old one")
             old.quit()
         d.logged("an earlier worker is gone")
@@ -135,20 +121,20 @@ def kept_over_reload():
         d.process.send_signal(signal.SIGHUP)
         d.logged("an earlier worker is gone")  # until then it may take one more session
         code(d)
-        is_((len(lines(d.dir + "/other", 1)), len(lines(path))), (1, 1), "another name")
+        is_((len(records(d.dir + "/other", 1)), len(records(path))), (1, 1), "another name")
         d.write(conf("/nowhere/decisions"))
         d.process.send_signal(signal.SIGHUP)
         like(d.logged("nothing is changed") or "", r"decision-log\.path: /nowhere/decisions: No such file",
              "a name that cannot be: nothing is changed")
         code(d)
-        is_(len(lines(d.dir + "/other", 2)), 2, "and all goes on")
+        is_(len(records(d.dir + "/other", 2)), 2, "and all goes on")
         d.write(conf(""))
         d.log.clear()
         d.process.send_signal(signal.SIGHUP)
         d.logged("reloaded")
         is_(code(d) in "ac", True, "none is wanted any more")
         time.sleep(0.2)
-        is_(len(lines(d.dir + "/other")), 2, "none is kept")
+        is_(len(records(d.dir + "/other")), 2, "none is kept")
 
 
 def checked():
@@ -169,7 +155,7 @@ def worker_comes_back():
     with daemon() as d:
         path = d.dir + "/decisions"
         code(d)
-        lines(path, 1)
+        records(path, 1)
         os.rename(path, path + ".1")
         with open(d.dir + "/victim", "w"):
             os.symlink(d.dir + "/victim", path)
@@ -220,7 +206,7 @@ def at_the_end():
             code(d)
         d.process.terminate()
         d.process.wait(20)
-        is_(len(lines(d.dir + "/decisions")), 30, "SIGTERM: no line is lost")
+        is_(len(records(d.dir + "/decisions")), 30, "SIGTERM: no line is lost")
 
 
 def to_standard_output():
@@ -242,7 +228,7 @@ def not_wanted():
 def skipped():
     with daemon(more="skip = {local}\n") as d:
         code(d, ip="127.0.0.1")
-        record = lines(d.dir + "/decisions", 1)[0]
+        record = records(d.dir + "/decisions", 1)[0]
         is_((record["action"], record["why"], "client" in record, "lookups" in record),
             ("accept", "skipped", False, False), "a message that was not judged")
 
@@ -257,7 +243,7 @@ def refused_early():
         c.helo("mail.garden.example")
         c.mail("news@garden.example")
         is_(c.rcpt("secret@here.example")[0], "y", "refused at RCPT")
-        record = lines(d.dir + "/decisions", 1)[0]
+        record = records(d.dir + "/decisions", 1)[0]
         is_((record.get("id"), record["stage"], record["action"], record["rule"], record["code"], record["xcode"]),
             (None, "rcpt", "reject", "r", "550", "5.7.23"), "it has a line")
         is_((record["spf"]["result"], record["client"], "dmarc" in record, "rcpts" in record),
@@ -267,7 +253,7 @@ def refused_early():
         c.abort()
         c.macros("M", auth_authen="mallory")
         c.mail("news@other.example")
-        is_((c.rcpt("secret@here.example")[0], lines(d.dir + "/decisions", 2)[1]["user"]), ("y", "mallory"), "a login")
+        is_((c.rcpt("secret@here.example")[0], records(d.dir + "/decisions", 2)[1]["user"]), ("y", "mallory"), "a login")
         c.quit()
         path = d.dir + "/decisions"
         for name, conf_file, want in (("the same configuration", d.conf, (["reject", "tempfail"], 0, 0)),
@@ -294,7 +280,7 @@ def shadowed():
         ok(d.logged("reloaded"), "a shadow")
         code(d)
         code(d, ip="198.51.100.1", helo="x.example", mail_from="news@garden.example")
-        first, second = lines(d.dir + "/decisions", 2)
+        first, second = records(d.dir + "/decisions", 2)
         is_((first["action"], first["shadow"]["action"], first["shadow"]["measure"], first["shadow"]["rule"],
              first["shadow"]["rule_reason"]), ("accept", "quarantine", "hold", "next", "new"), "it would have held that")
         ok("shadow" not in second, "and done the same with another")

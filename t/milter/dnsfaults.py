@@ -9,7 +9,6 @@ import collections
 import concurrent.futures
 import functools
 import itertools
-import json
 import os
 import sys
 import time
@@ -24,7 +23,7 @@ try:
     import yaml  # noqa: F401
 except ImportError as missing:
     skip_all("%s (Debian: apt-get install python3-yaml python3-dnspython)" % missing)
-from fixture import ours, results  # noqa: E402
+from fixture import ours, records, results  # noqa: E402
 from testdns import TestDNS  # noqa: E402
 
 THREADS, MESSAGES = 8, 48
@@ -109,8 +108,7 @@ def longest():
 
 
 def judged_in_time(d):
-    with open(d.dir + "/decisions", encoding="utf-8") as f:
-        took = [json.loads(line)["took_us"] / 1e6 for line in f]
+    took = [record["took_us"] / 1e6 for record in records(d.dir + "/decisions")]
     if not ok(len(took) > MESSAGES and max(took) < deadline() + 1, "no message is judged longer than the deadline"):
         diag("%d messages, the slowest took %.1f s" % (len(took), max(took)))
 
