@@ -59,7 +59,8 @@ static void mail_from(mta *m, am_str text)
     mail.login.user = fuzz_part(&text, AM_STR("|"));
     mail.login.mechanism = fuzz_part(&text, AM_STR("|"));
     mail.tls.version = text;
-    am_session_sender(m->session, &mail);
+    am_decision refusal;
+    am_session_sender(m->session, &mail, &refusal);
     m->results = (am_header){.arena = m->arena};
     m->mail = true;
     m->eoh = false;
@@ -91,17 +92,17 @@ static void look_at_deletion(mta *m, am_outcome *o)
 
 static void end_of_message(mta *m)
 {
-    am_outcome *o = am_session_finish(m->session, "id");
-    const am_decision *d = &o->decision;
+    am_outcome o = am_session_finish(m->session, "id");
+    const am_decision *d = &o.decision;
     bool accepted = d->action == AM_ACTION_ACCEPT || d->action == AM_ACTION_QUARANTINE;
     FUZZ_NEED(accepted == (d->code == NULL));
     for (const char *p = d->text; *p; p++)
         FUZZ_NEED(*p >= ' ' && *p < 0x7f);
     if (accepted && m->mail && m->results.n < FIELDS)
-        look_at_deletion(m, o);
-    if (o->field)
-        FUZZ_NEED(am_authres_claim(m->arena, am_str_of(o->field),
-                      am_str_of(m->conf->authserv_id)) == AM_CLAIM_OURS);
+        look_at_deletion(m, &o);
+    if (o.field)
+        FUZZ_NEED(am_authres_claim(m->arena, am_str_of(o.field), am_str_of(m->conf->authserv_id)) ==
+                  AM_CLAIM_OURS);
     am_session_reset(m->session);
     m->mail = false;
 }

@@ -215,10 +215,10 @@ static sfsistat on_sender(SMFICTX *ctx, char **argument)
     if (!s)
         return turn_away(ctx);
     am_mail mail = mail_of(ctx, argument);
-    const am_decision *d = am_session_sender(s, &mail);
-    if (!d)
+    am_decision refusal;
+    if (!am_session_sender(s, &mail, &refusal))
         return go_on(s, SMFIP_NR_MAIL);
-    sfsistat answer = refuse(ctx, d);
+    sfsistat answer = refuse(ctx, &refusal);
     am_session_reset(s); /* another MAIL may follow */
     return answer;
 }
@@ -228,8 +228,8 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **argument)
     am_session *s = session_of(ctx);
     if (!s)
         return turn_away(ctx);
-    const am_decision *d = am_session_rcpt(s, argument[0]);
-    return d ? refuse(ctx, d) : SMFIS_CONTINUE;
+    am_decision refusal;
+    return am_session_rcpt(s, argument[0], &refusal) ? refuse(ctx, &refusal) : SMFIS_CONTINUE;
 }
 
 static sfsistat on_field(SMFICTX *ctx, char *name, char *value)
@@ -301,6 +301,12 @@ static void keep_waiting(void *ctx)
     (void)smfi_progress(ctx);
 }
 
+static sfsistat judge(SMFICTX *ctx, am_session *s, const char *id)
+{
+    am_outcome o = am_session_finish(s, id);
+    return tell(ctx, &o, id);
+}
+
 static sfsistat on_eom(SMFICTX *ctx)
 {
     static char queue_id[] = "i";
@@ -309,8 +315,7 @@ static sfsistat on_eom(SMFICTX *ctx)
         return turn_away(ctx);
     const char *id = smfi_getsymval(ctx, queue_id);
     am_session_progress(s, keep_waiting, ctx);
-    sfsistat answer =
-        *am_session_turned_away(s) ? turn_away(ctx) : tell(ctx, am_session_finish(s, id), id);
+    sfsistat answer = *am_session_turned_away(s) ? turn_away(ctx) : judge(ctx, s, id);
     am_session_reset(s);
     return answer;
 }

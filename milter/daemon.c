@@ -14,11 +14,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <link.h>
+#endif
 
 /* An octet of status, then text with its NUL. The end of the pipe does not count: the worker has
  * it open too. */
@@ -130,4 +134,43 @@ void am_daemon_notify(const char *state)
     (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&sa,
         (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
     close(fd);
+}
+
+/* ---- Memory ---- */
+
+#ifdef __linux__
+/* Where the linker wrote into the code, it must not be forgotten. */
+static bool is_as_in_file(const struct dl_phdr_info *o, const ElfW(Phdr) * part)
+{
+    if (part->p_type != PT_DYNAMIC)
+        return true;
+    const ElfW(Dyn) *d = (const ElfW(Dyn) *)(o->dlpi_addr + part->p_vaddr);
+    while (d->d_tag != DT_NULL && d->d_tag != DT_TEXTREL)
+        d++;
+    return d->d_tag == DT_NULL;
+}
+
+static int let_go(struct dl_phdr_info *o, size_t size, void *unused)
+{
+    (void)size, (void)unused;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < o->dlpi_phnum; i++)
+        if (!is_as_in_file(o, &o->dlpi_phdr[i]))
+            return 0;
+    for (size_t i = 0; i < o->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &o->dlpi_phdr[i];
+        uintptr_t from = (o->dlpi_addr + part->p_vaddr + page - 1) & ~(page - 1);
+        uintptr_t to = (o->dlpi_addr + part->p_vaddr + part->p_memsz) & ~(page - 1);
+        if (part->p_type == PT_LOAD && !(part->p_flags & PF_W) && to > from)
+            (void)madvise((void *)from, to - from, MADV_DONTNEED);
+    }
+    return 0;
+}
+#endif
+
+void am_daemon_rest(void)
+{
+#ifdef __linux__
+    (void)dl_iterate_phdr(let_go, NULL);
+#endif
 }

@@ -19,6 +19,11 @@ void am_daemon_up(int waiting, int status, const char *text);
 bool am_daemon_write_pid(const char *file, am_error *why);
 void am_daemon_remove_pid(const char *file);
 
+/* Before a long sleep: lets go of what is mapped of the program and its libraries. What the start
+ * alone needed (linking, configuration) is never read again; the rest comes back from the page
+ * cache when it is touched. */
+void am_daemon_rest(void);
+
 /* Tells the service manager ("READY=1"), if there is one: sd_notify(3). */
 void am_daemon_notify(const char *state);
 

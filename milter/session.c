@@ -39,7 +39,6 @@ struct am_session {
     size_t rcpts, rcpts_max;
     uint64_t octets;
     size_t seen[AM_OURS]; /* fields of this message that bear our names */
-    am_outcome outcome;
 };
 
 static const char *our_name(const am_session *s, unsigned i)
@@ -184,7 +183,7 @@ static uint64_t clock_us(void)
 /* The line of the decision log. `shadow`: what policy.shadow would have done, or NULL. `from`: when
  * the step came that is answered. */
 static void keep_record(am_session *s, const char *id, const am_evidence *e, const am_facts *f,
-    const am_decision *shadow, uint64_t from)
+    const am_decision *d, const am_decision *shadow, uint64_t from)
 {
     char time[AM_RECORD_TIME];
     size_t n = 0;
@@ -195,7 +194,7 @@ static void keep_record(am_session *s, const char *id, const am_evidence *e, con
         .rcpts = s->recipients,
         .took_us = clock_us() - from,
         .evidence = e,
-        .decision = s->outcome.decision,
+        .decision = *d,
         .shadowed = shadow != NULL,
         .options = *s->options,
         .psl = s->options->dmarc.psl != NULL,
@@ -211,21 +210,21 @@ static void keep_record(am_session *s, const char *id, const am_evidence *e, con
 }
 
 /* Refused before the message has come, where the configuration lets rules do that. */
-static const am_decision *refuse_early(am_session *s, am_stage stage, const am_mailbox *rcpt)
+static bool refuse_early(am_session *s, am_stage stage, const am_mailbox *rcpt, am_decision *d)
 {
     uint64_t from = clock_us();
     if (!s->message || stage < s->needs.early || s->skipped ||
         am_client_is_relay(s->options, &s->client)) /* who is behind it, the header tells */
-        return NULL;
+        return false;
     am_facts f = facts_of(s, stage);
     f.rcpt = rcpt;
     f.rcpts = rcpt != NULL;
     const am_evidence *e = am_message_envelope(s->message, s->needs.client);
-    if (!am_policy_early(s->conf, e, &f, &s->outcome.decision))
-        return NULL;
-    am_log_message(NULL, e, &s->outcome.decision);
-    keep_record(s, NULL, e, &f, NULL, from);
-    return &s->outcome.decision;
+    if (!am_policy_early(s->conf, e, &f, d))
+        return false;
+    am_log_message(NULL, e, d);
+    keep_record(s, NULL, e, &f, d, NULL, from);
+    return true;
 }
 
 /* Behind a trusted relay there are strangers, whatever class it is of itself. */
@@ -236,28 +235,27 @@ static bool is_skipped(const am_session *s, const am_login *login)
            am_conf_class(s->conf, &s->conf->skip, &s->client, authenticated) != AM_CLASS_NONE;
 }
 
-const am_decision *am_session_sender(am_session *s, const am_mail *mail)
+bool am_session_sender(am_session *s, const am_mail *mail, am_decision *refusal)
 {
     if (s->sent) /* without an abort: what was begun is over all the same */
         am_session_reset(s);
     s->skipped = is_skipped(s, &mail->login);
     begin(s);
     if (!s->message)
-        return NULL;
+        return false;
     s->sent = true;
     am_message_sender(s->message, am_str_of(mail->argument[0]));
     for (char **p = mail->argument + 1; *p; p++)
         am_message_parameter(s->message, am_str_of(*p));
     am_message_login(s->message, &mail->login);
     am_message_tls(s->message, &mail->tls);
-    return refuse_early(s, AM_STAGE_MAIL, NULL);
+    return refuse_early(s, AM_STAGE_MAIL, NULL, refusal);
 }
 
 /* RFC 5321 4.5.3.1.10: the sender comes again for the others. */
-static const am_decision *too_many(am_session *s)
+static am_decision too_many(void)
 {
-    am_decision *d = &s->outcome.decision;
-    *d = (am_decision){.action = AM_ACTION_TEMPFAIL,
+    return (am_decision){.action = AM_ACTION_TEMPFAIL,
         .measure = AM_MEASURE_TEMPFAIL,
         .would = AM_MEASURE_TEMPFAIL,
         .code = "452",
@@ -265,7 +263,6 @@ static const am_decision *too_many(am_session *s)
         .text = "Too many recipients",
         .disposition = "none",
         .why = "limits.recipients"};
-    return d;
 }
 
 /* Room for one more; without memory the message is a fault, as the arena knows. */
@@ -285,22 +282,25 @@ static bool keep_rcpt(am_session *s, am_mailbox one)
     return true;
 }
 
-const am_decision *am_session_rcpt(am_session *s, const char *path)
+bool am_session_rcpt(am_session *s, const char *path, am_decision *refusal)
 {
     am_mailbox one = {0};
     if (!s->message)
-        return NULL;
-    if (s->needs.rcpt && s->rcpts >= s->conf->limits.recipients)
-        return too_many(s);
+        return false;
+    if (s->needs.rcpt && s->rcpts >= s->conf->limits.recipients) {
+        *refusal = too_many();
+        return true;
+    }
     am_arena *a = am_message_arena(s->message);
     am_str copy = am_str_copy(a, am_str_of(path));
     if (!am_path_parse(a, copy, &one))
         one = (am_mailbox){.local = copy}; /* no address: what names one does not mean it */
-    const am_decision *d = refuse_early(s, AM_STAGE_RCPT, &one);
-    s->recipients += d == NULL;
-    if (!d && s->needs.rcpt)
+    if (refuse_early(s, AM_STAGE_RCPT, &one, refusal))
+        return true;
+    s->recipients++;
+    if (s->needs.rcpt)
         (void)keep_rcpt(s, one);
-    return d;
+    return false;
 }
 
 /* Without SMFIP_HDR_LEADSPC the MTA has taken away the space that nearly every field has. */
@@ -404,21 +404,20 @@ void am_session_progress(am_session *s, void (*tell)(void *arg), void *arg)
         am_message_progress(s->message, tell, arg);
 }
 
-am_outcome *am_session_finish(am_session *s, const char *id)
+am_outcome am_session_finish(am_session *s, const char *id)
 {
     uint64_t from = clock_us();
-    am_outcome *o = &s->outcome;
+    am_outcome o = {.decision = am_policy_accept("skipped")};
     am_decision other;
     const am_evidence *e = NULL;
     am_facts f = facts_of(s, AM_STAGE_END);
-    *o = (am_outcome){.decision = am_policy_accept("skipped")};
     if (!s->skipped)
-        e = judge(s, &f, o);
-    am_log_message(id, e, &o->decision);
-    bool otherwise = !o->decision.fault && am_policy_shadow(s->conf, e, &f, &o->decision, &other);
+        e = judge(s, &f, &o);
+    am_log_message(id, e, &o.decision);
+    bool otherwise = !o.decision.fault && am_policy_shadow(s->conf, e, &f, &o.decision, &other);
     if (otherwise)
-        am_log_shadow(id, &o->decision, &other);
-    keep_record(s, id, e, &f, otherwise ? &other : NULL, from);
-    begin_strips(s, e, o);
+        am_log_shadow(id, &o.decision, &other);
+    keep_record(s, id, e, &f, &o.decision, otherwise ? &other : NULL, from);
+    begin_strips(s, e, &o);
     return o;
 }

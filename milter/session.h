@@ -55,10 +55,10 @@ typedef struct am_mail {
     am_tls_query tls;
 } am_mail;
 
-/* Where rules may refuse at MAIL it waits for the DNS; then, and below: the refusal, logged, valid
- * until the next call; NULL: go on. */
-const am_decision *am_session_sender(am_session *s, const am_mail *mail);
-const am_decision *am_session_rcpt(am_session *s, const char *path);
+/* Where rules may refuse at MAIL it waits for the DNS. True, there and below: refused, and logged;
+ * else `refusal` says nothing. */
+bool am_session_sender(am_session *s, const am_mail *mail, am_decision *refusal);
+bool am_session_rcpt(am_session *s, const char *path, am_decision *refusal);
 void am_session_field(am_session *s, const char *name, const char *value);
 void am_session_eoh(am_session *s);
 
@@ -68,9 +68,9 @@ bool am_session_body(am_session *s, const void *p, size_t n);
 /* While am_session_finish waits, `tell` is called every two seconds, in the same thread. */
 void am_session_progress(am_session *s, void (*tell)(void *arg), void *arg);
 
-/* The message is complete; may wait for the DNS. Writes the message's log lines. Valid until
- * am_session_reset. `id` is the MTA's queue id, or NULL. */
-am_outcome *am_session_finish(am_session *s, const char *id);
+/* The message is complete; may wait for the DNS. Writes the message's log lines. What it points to
+ * is valid until am_session_reset. `id` is the MTA's queue id, or NULL. */
+am_outcome am_session_finish(am_session *s, const char *id);
 
 /* The message is over (or given up); the connection goes on. */
 void am_session_reset(am_session *s);

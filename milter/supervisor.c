@@ -262,6 +262,7 @@ static int next_signal(const supervisor *s)
 static void run(supervisor *s)
 {
     for (;;) {
+        am_daemon_rest();
         int sig = next_signal(s);
         if (sig == SIGTERM || sig == SIGINT)
             return;

@@ -31,7 +31,7 @@
 #endif
 
 /* A connection that waits for its message needs little more than FIRST. */
-enum { FIRST = 1700, BLOCK = 4096, ALIGN = 16, GAP = GUARDED * ALIGN };
+enum { FIRST = 1400, BLOCK = 4096, ALIGN = 16, GAP = GUARDED * ALIGN };
 
 typedef struct block {
     struct block *next;

@@ -33,10 +33,12 @@ size_t am_spf_string_uses(am_spf_string s, char letter);
 
 enum { AM_SPF_VALUE_MAX = 1024 }; /* octets; longer values cannot be used */
 
-/* What the letters stand for. */
+enum { AM_SPF_LETTERS = 11 };
+
+/* What the letters (RFC 7208 7.2) stand for, in macro.c's order. */
 typedef struct am_spf_values {
-    am_str of[26];     /* [letter - 'a'] */
-    bool unusable[26]; /* not ASCII (RFC 8616 4), or too long for anything */
+    am_str of[AM_SPF_LETTERS];
+    bool unusable[AM_SPF_LETTERS]; /* not ASCII (RFC 8616 4), or too long for anything */
 } am_spf_values;
 
 void am_spf_values_set(am_spf_values *v, char letter, am_str value);
