@@ -79,10 +79,10 @@ class Session:
 
 
 class Load:
-    """Customers that come and go until they are told to stop, or have sent enough."""
+    """Customers that come and go until they are told to stop, have sent enough, or nobody has let any in for a minute."""
 
     def __init__(self, spec, enough=None):
-        self.spec, self.enough = spec, enough
+        self.spec, self.enough, self.entered = spec, enough, time.monotonic()
         self.served, self.cut, self.refused, self.wrong = 0, 0, [], []
         self.lock, self.over = threading.Lock(), threading.Event()
         self.threads = [threading.Thread(target=self._customer, args=(k,)) for k in range(CUSTOMERS)]
@@ -91,7 +91,7 @@ class Load:
 
     def _customer(self, k):
         turn = k
-        while not self.over.is_set():
+        while not self.over.is_set() and time.monotonic() < self.entered + 60:
             turn += 1
             case = CASES[turn % len(CASES)]
             try:
@@ -103,6 +103,7 @@ class Load:
             except (Gone, OSError):
                 self._count(0, 1)  # whoever took it was killed: the sender tries again
                 continue
+            self.entered = time.monotonic()
             try:
                 for _ in range(8 if self.enough is None else 50):
                     self._check(case, *s.message())
@@ -125,7 +126,10 @@ class Load:
             self.wrong.append("%s: %r %r" % (case[0], answer, inserted))
         self._count(1, 0)
 
-    def stop(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         self.over.set()
         self.wait()
 
@@ -147,23 +151,30 @@ def hang_up(d, k):
     return d.logged("reloaded", 30) is not None
 
 
+def started(pid):
+    """Ticks since the machine's start, and the number; (0, ...): it is gone."""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return int(f.read().rpartition(")")[2].split()[19]), pid
+    except OSError:
+        return 0, pid
+
+
 def serving(d):
-    """The worker that was started last."""
-    return max(d.workers() or [0])
+    """The worker that was started last: numbers of processes begin again some day."""
+    return max(d.workers(), key=started)
 
 
 def kills_and_reloads():
     with Daemon(conf(0), {"zone": zone()}) as d:
-        load, missed = Load(d.socket), 0
-        for k in range(KILLS):
-            before = load.served
-            pid = serving(d)
-            os.kill(pid, signal.SIGKILL)
-            if not wait_for(lambda: load.served > before + 5, 40):
-                missed += 1
-            for r in range(RELOADS):
-                missed += not hang_up(d, k * RELOADS + r)
-        load.stop()
+        missed = 0
+        with Load(d.socket) as load:
+            for k in range(KILLS):
+                before = load.served
+                os.kill(serving(d), signal.SIGKILL)
+                missed += not wait_for(lambda: load.served > before + 5, 40)
+                for r in range(RELOADS):
+                    missed += not hang_up(d, k * RELOADS + r)
         is_(missed, 0, "%d kill -9 of the worker, %d reloads: each is healed" % (KILLS, KILLS * RELOADS))
         is_(load.refused, [], "no connection is refused meanwhile")
         is_(load.wrong[:3], [], "%d messages, none marked wrongly" % load.served)
@@ -177,17 +188,16 @@ def kills_and_reloads():
 def both_killed():
     for k in range(max(2, KILLS // 10)):
         with Daemon(conf(0), {"zone": zone()}) as d:
-            load = Load(d.socket)
-            wait_for(lambda: load.served > 20, 20)
-            worker = serving(d)
-            os.kill(d.process.pid, signal.SIGKILL)
-            if k % 2:
-                try:
-                    os.kill(worker, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            d.process.wait(10)
-            load.stop()
+            with Load(d.socket) as load:
+                wait_for(lambda: load.served > 20, 20)
+                worker = serving(d)
+                os.kill(d.process.pid, signal.SIGKILL)
+                if k % 2:
+                    try:
+                        os.kill(worker, signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
+                d.process.wait(10)
             is_(load.wrong[:3], [], "kill -9 of %s: nothing is marked wrongly" % ("both" if k % 2 else "the supervisor"))
             again = Daemon(conf(0), {"zone": zone()}, spec=d.socket)
             begin = time.monotonic()
