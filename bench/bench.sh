@@ -52,6 +52,7 @@ measure --sizes 10k-rsa,1m-rsa insn "$floor" authmill
 echo "== TCP, memory"
 measure tcp authmill
 measure --rounds 1 idle authmill
+measure names authmill
 echo "== every domain for the first time"
 # shellcheck disable=SC2086
 measure --rounds $(((rounds + 1) / 2)) --conc 1 cold authmill $BENCH_PEERS
