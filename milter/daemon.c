@@ -1,5 +1,5 @@
 /*
- * daemon: background, pid file, service manager.
+ * daemon: background, pid file, service manager, memory between two signals.
  *
  * For: the supervisor. Waits: am_daemon_detach, in the process that goes. Memory: none.
  * Callers: one thread.
@@ -139,7 +139,8 @@ void am_daemon_notify(const char *state)
 /* ---- Memory ---- */
 
 #ifdef __linux__
-/* Where the linker wrote into the code, it must not be forgotten. */
+/* Where the linker wrote into the code (text relocations), that must not be forgotten. What it
+ * wrote elsewhere is in segments that may be written, which let_go leaves alone. */
 static bool is_as_in_file(const struct dl_phdr_info *o, const ElfW(Phdr) * part)
 {
     if (part->p_type != PT_DYNAMIC)

@@ -30,7 +30,7 @@
 #define GUARDED 0
 #endif
 
-/* A connection that waits for its message needs little more than FIRST. */
+/* FIRST has room for what a connection keeps here until its message begins: some 1,200 octets. */
 enum { FIRST = 1400, BLOCK = 4096, ALIGN = 16, GAP = GUARDED * ALIGN };
 
 typedef struct block {
