@@ -3,9 +3,9 @@
  *
  * For: milter/callbacks.c. Keeps what belongs to the connection (client, HELO) and hands it to
  * each message; the rest is libauth/message's. Waits: am_session_finish alone. Memory: one
- * allocation a session, one HELO name, one am_message. Where memory runs out the message is
- * missing, and the outcome is what the configuration says of a fault. Callers: one thread at a
- * time (libmilter's threads take turns).
+ * allocation a session, the names of HELO and listener, one am_message. Where memory runs out the
+ * message is missing, and the outcome is what the configuration says of a fault. Callers: one
+ * thread at a time (libmilter's threads take turns).
  */
 #include "config.h"
 
@@ -14,7 +14,6 @@
 #include "milter/record.h"
 
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -34,6 +33,7 @@ struct am_session {
     am_ip counted;
     bool turned_away;
     char *listener, *listener_port; /* NULL: not told */
+    bool helo_lost, listener_lost;  /* no memory for them: what comes is a fault */
     am_mailbox *rcpt;
     unsigned recipients; /* accepted; rcpt holds them where rules ask for them */
     size_t rcpts, rcpts_max;
@@ -113,7 +113,7 @@ void am_session_reset(am_session *s)
 /* A message that knows what the connection knows; iprev and SPF start to ask. */
 static void begin(am_session *s)
 {
-    if (s->message)
+    if (s->message || s->helo_lost || s->listener_lost)
         return;
     s->message = am_message_new(s->dns, s->options);
     if (!s->message)
@@ -134,13 +134,26 @@ void am_session_client(am_session *s, const struct sockaddr *sa)
     begin(s);
 }
 
+/* malloc'd; NULL: no memory. */
+static char *joined(const char *front, const char *text)
+{
+    size_t n = strlen(front), rest = strlen(text) + 1;
+    char *s = malloc(n + rest);
+    if (s) {
+        memcpy(s, front, n);
+        memcpy(s + n, text, rest);
+    }
+    return s;
+}
+
 void am_session_helo(am_session *s, const char *name)
 {
     if (s->helo || s->sent) /* a second HELO, as after STARTTLS, replaces the first */
         am_session_reset(s);
     free(s->helo);
-    s->helo = strdup(name);
-    if (!s->helo)
+    s->helo = joined("", name);
+    s->helo_lost = !s->helo;
+    if (s->helo_lost)
         am_session_reset(s);
     else if (s->message)
         am_message_helo(s->message, am_str_of(s->helo));
@@ -152,10 +165,11 @@ void am_session_listener(am_session *s, const char *name, const char *port)
 {
     free(s->listener);
     free(s->listener_port);
-    s->listener = name ? strdup(name) : NULL;
-    s->listener_port = NULL;
-    if (port && asprintf(&s->listener_port, ":%s", port) < 0)
-        s->listener_port = NULL;
+    s->listener = name ? joined("", name) : NULL;
+    s->listener_port = port ? joined(":", port) : NULL;
+    s->listener_lost = (name && !s->listener) || (port && !s->listener_port);
+    if (s->listener_lost)
+        am_session_reset(s);
 }
 
 static am_facts facts_of(am_session *s, am_stage stage)
