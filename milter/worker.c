@@ -37,6 +37,7 @@ enum {
     OTHER_FILES = 300, /* descriptors that are no session's: resolvers, the log, ... */
     DECLOG_MS = 3000,  /* for the last lines of the decision log */
     STACK = 1 << 20,   /* octets: nothing here needs more than a tenth of it */
+    PATIENCE_MS = 50,  /* of who waits for a turn */
 };
 
 static struct {
@@ -165,7 +166,7 @@ static int prepare(const am_worker_start *w)
     am_error why;
     worker.conf = w->conf;
     am_conf_options(w->conf, &worker.options);
-    worker.options.turns = worker.turns = am_turns_new(processors());
+    worker.options.turns = worker.turns = am_turns_new(processors(), PATIENCE_MS);
     open_declog(w->conf);
     if (w->conf->limits.client_sessions && !(worker.clients = am_clients_new())) {
         am_log(LOG_ERR, "out of memory");

@@ -4,7 +4,8 @@
  * For: judging messages, where there are more of them than processors. The kernel shares the
  * processors among all who can run and lets some wait four times as long as others; here the first
  * to come is the first to be done. Nobody is locked out by who has a turn for long: it is passed on
- * (am_turn_offer).
+ * (am_turn_offer), and where that cannot be, as within one long header field, patience ends: then
+ * there are more at a time, and the kernel shares the processors among them.
  *
  * Each takes a ticket; those below `served` + `at_a_time` may go. Who may not, sleeps on the word
  * of its ticket (a futex). No lock: an addition where nobody waits. Waits: am_turn_begin. Memory:
@@ -12,6 +13,7 @@
  */
 #include "libauth/base/turns.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
@@ -32,6 +34,7 @@ struct am_turns {
     atomic_uint next;   /* ticket */
     atomic_uint served; /* turns that are over */
     unsigned at_a_time;
+    long patience[2]; /* seconds, nanoseconds: what SYS_futex takes, however long time_t is */
     atomic_uint word[WORDS]; /* counts what it was told */
 };
 
@@ -42,12 +45,14 @@ static int64_t clock_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-am_turns *am_turns_new(unsigned at_a_time)
+am_turns *am_turns_new(unsigned at_a_time, unsigned patience_ms)
 {
     am_turns *t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
     t->at_a_time = at_a_time;
+    t->patience[0] = patience_ms / 1000;
+    t->patience[1] = (long)(patience_ms % 1000) * 1000000;
     atomic_init(&t->next, FIRST);
     atomic_init(&t->served, FIRST);
     return t;
@@ -79,7 +84,11 @@ void am_turn_begin(am_turn *turn)
     atomic_uint *word = &t->word[ticket % WORDS];
     unsigned seen = atomic_load(word);
     while (ahead(t, ticket) >= 0) {
-        syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+        /* Whose patience ended ends a turn all the same: that lets in the next one, and when the
+         * ticket's own time comes, nobody. */
+        if (syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, t->patience, NULL, 0) != 0 &&
+            errno == ETIMEDOUT)
+            break;
         seen = atomic_load(word);
     }
     turn->since = clock_us();

@@ -18,21 +18,29 @@ static const char *const fields[] = {"from", "sender", "reply-to", "to", "cc", "
 
 enum { FIELDS = sizeof fields / sizeof *fields };
 
-static size_t mentions(am_str names, const char *field)
+/* How often h= mentions each of the fields that stand more than once. Read once: it may be long. */
+static void count_mentions(am_str names, const size_t there[FIELDS], size_t mentions[FIELDS])
 {
-    size_t n = 0;
     am_str name;
     while (am_list_next(&names, ':', &name))
-        n += am_str_iis(name, field);
-    return n;
+        for (size_t i = 0; i < FIELDS; i++)
+            mentions[i] += there[i] > 1 && am_str_iis(name, fields[i]);
 }
 
 am_str am_dkim_uncovered(am_arena *a, const am_header *h, am_str names)
 {
     am_buf out = {.arena = a};
+    size_t there[FIELDS], mentions[FIELDS] = {0};
+    bool several = false;
     for (size_t i = 0; i < FIELDS; i++) {
-        size_t there = am_header_count(h, fields[i]);
-        if (there < 2 || there <= mentions(names, fields[i])) /* one alone is the sender's affair */
+        there[i] = am_header_count(h, fields[i]);
+        several = several || there[i] > 1; /* one alone is the sender's affair */
+    }
+    if (!several)
+        return AM_STR("");
+    count_mentions(names, there, mentions);
+    for (size_t i = 0; i < FIELDS; i++) {
+        if (there[i] < 2 || there[i] <= mentions[i])
             continue;
         am_buf_cstr(&out, out.n ? ", " : "");
         am_buf_cstr(&out, fields[i]);

@@ -679,7 +679,7 @@ static void a_wait_is_no_turn(void **state)
     (void)state;
     server *s = start_server(answer_never, NULL);
     net n = open_net(1000, 1500, s->address, NULL);
-    n.turns = am_turns_new(1);
+    n.turns = am_turns_new(1, 60000);
     alarm(60); /* a turn that never comes is a failure */
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, wait_in_vain, &n), 0);
@@ -713,7 +713,7 @@ static void a_question_offers_the_turn(void **state)
 {
     (void)state;
     net n = open_net(1000, 1500, "127.0.0.1@9", NULL);
-    n.turns = am_turns_new(1);
+    n.turns = am_turns_new(1, 60000);
     alarm(60); /* a turn that never comes is a failure */
     am_turn mine = {.of = n.turns};
     am_turn_begin(&mine);

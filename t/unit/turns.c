@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MANY = 40, THREADS = 8, EACH = 3000, AT_A_TIME = 3 };
+enum { MANY = 40, THREADS = 8, EACH = 3000, AT_A_TIME = 3, PATIENT = 60000 };
 
 static struct {
     am_turns *turns;
@@ -41,7 +41,7 @@ static void in_order(void **state)
 {
     (void)state;
     one thread[MANY];
-    all.turns = am_turns_new(1);
+    all.turns = am_turns_new(1, PATIENT);
     all.n = 0;
     am_turn mine = {.of = all.turns};
     am_turn_begin(&mine);
@@ -82,7 +82,7 @@ static void so_many_at_a_time(void **state)
 {
     (void)state;
     pthread_t thread[THREADS];
-    all.turns = am_turns_new(AT_A_TIME);
+    all.turns = am_turns_new(AT_A_TIME, PATIENT);
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&thread[i], NULL, come_often, NULL), 0);
     for (int i = 0; i < THREADS; i++)
@@ -95,7 +95,7 @@ static void so_many_at_a_time(void **state)
 static void alone(void **state)
 {
     (void)state;
-    all.turns = am_turns_new(2);
+    all.turns = am_turns_new(2, PATIENT);
     am_turn turn[] = {{.of = all.turns}, {.of = all.turns}, {.of = NULL}};
     for (int i = 0; i < 100; i++) {
         for (int k = 0; k < 3; k++)
@@ -116,7 +116,7 @@ static void passed_on(void **state)
 {
     (void)state;
     one thread[2] = {{.id = 0}, {.id = 1}};
-    all.turns = am_turns_new(1);
+    all.turns = am_turns_new(1, PATIENT);
     all.n = 0;
     am_turn mine = {.of = all.turns};
     am_turn_begin(&mine);
@@ -132,6 +132,33 @@ static void passed_on(void **state)
     am_turns_free(all.turns);
 }
 
+/* Who has it for long and cannot let go holds nobody up; and there are no more turns than before.
+ */
+static void patience_ends(void **state)
+{
+    (void)state;
+    one thread[2] = {{.id = 0}, {.id = 1}};
+    all.turns = am_turns_new(1, 5);
+    all.n = 0;
+    am_turn mine = {.of = all.turns};
+    am_turn_begin(&mine);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&thread[i].thread, NULL, come_once, &thread[i]), 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(thread[i].thread, NULL);
+    want_int("those who did not wait", all.n, 2);
+    am_turn_end(&mine);
+    want_int("waiting", am_turns_waiting(all.turns), 0);
+    am_turn_begin(&mine);
+    want_int("with the only turn", am_turns_waiting(all.turns), 0);
+    am_turn other = {.of = all.turns};
+    am_turn_begin(&other);
+    want_int("the second one had to wait", am_turns_waiting(all.turns), 1);
+    am_turn_end(&other);
+    am_turn_end(&mine);
+    am_turns_free(all.turns);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +166,7 @@ int main(void)
         cmocka_unit_test(so_many_at_a_time),
         cmocka_unit_test(alone),
         cmocka_unit_test(passed_on),
+        cmocka_unit_test(patience_ends),
     };
     alarm(120); /* a turn that never comes is a failure */
     return cmocka_run_group_tests(tests, NULL, NULL);
