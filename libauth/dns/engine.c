@@ -3,11 +3,11 @@
  *
  * For: am_dns_network. Questions come through an inbox, with one wake-up for
  * as many as arrive before the thread looks. Each is tried at one server after
- * the other; the time for a try doubles from round to round, up to two seconds; after GIVE_UP_MS
- * it has failed. Its flight lands whatever happens. Waits: the thread, in
- * epoll alone. Memory: questions, tries and sockets are malloc'd and bounded
- * by AM_FLIGHTS_MAX; without memory a question fails. Callers: am_engine_ask
- * any thread; everything else the engine's thread, or its maker.
+ * the other; the time for a try doubles from round to round, for packets up to two seconds; after
+ * GIVE_UP_MS it has failed. Its flight lands whatever happens. Waits: the thread, in epoll alone.
+ * Memory: questions, tries and sockets are malloc'd and bounded by AM_FLIGHTS_MAX; without memory a
+ * question fails. Callers: am_engine_ask any thread; everything else the engine's thread, or its
+ * maker.
  */
 #include "libauth/dns/engine_in.h"
 
@@ -136,11 +136,13 @@ static int64_t least(int64_t a, int64_t b)
 }
 
 /* A try takes longer from round to round, but not so long that whoever asks the same meanwhile
- * would wait for nothing; and however long it may take, every server has its turn before the
+ * would wait for nothing (by TCP it may: the end of the try is the end of the connection, where a
+ * late packet still counts); and however long it may take, every server has its turn before the
  * question is given up. */
 static void set_deadline(am_engine *e, am_question *q)
 {
     int64_t first = e->servers.try_ms, longest = first > LONGEST_TRY_MS ? first : LONGEST_TRY_MS;
+    longest = q->tcp ? GIVE_UP_MS : longest;
     int64_t wait = least(first << q->round, longest);
     q->deadline = am_now() + least(wait, GIVE_UP_MS / (int64_t)e->servers.n);
     if (q->deadline > q->give_up)
@@ -200,7 +202,7 @@ static void on_deadline(am_engine *e, am_question *q, int64_t now)
     }
     if (q->pending) {
         q->reason = "timeout";
-        if (!q->tcp)
+        if (!q->tcp && q->round == 0) /* later ones may be the name's fault */
             am_server_missed(&e->servers.server[q->server], now);
     }
     q->pending = false;

@@ -582,6 +582,53 @@ static void dead_servers_are_left(void **state)
     stop_server(silent);
 }
 
+/* Silent about one name, or (with something) not able to tell. */
+static void answer_others(server *s, const query *q)
+{
+    if (strcmp(q->name, "dead.test") != 0)
+        send_txt(q, "ok");
+    else if (s->with)
+        servfail(q);
+}
+
+/* A name that is not answered is asked for many times, and is the server's fault no more than once.
+ */
+static void a_dead_name_downs_nobody(void **state)
+{
+    (void)state;
+    server *first = start_server(answer_others, NULL), *second = start_server(answer_others, "");
+    net n = open_net(20, 0, first->address, second->address);
+    want_answer(&n, "dead.test", AM_DNS_TXT, "temporary failure: timeout");
+    int tries = atomic_load(&first->count);
+    want_int("tries", tries, 6);
+    want_answer(&n, "a.test", AM_DNS_TXT, "ok");
+    want_int("the first is still asked", atomic_load(&first->count), tries + 1);
+    close_net(&n);
+    stop_server(first);
+    stop_server(second);
+}
+
+/* By TCP after 2.3 s, one after the other: the second connection's answer comes 2.3 s after it was
+ * opened, and would not within the two seconds that a packet is given. */
+static void answer_slowly_by_tcp(server *s, const query *q)
+{
+    (void)s;
+    if (q->tcp)
+        nanosleep(&(struct timespec){.tv_sec = 2, .tv_nsec = 300000000}, NULL);
+    truncated(q);
+}
+
+static void tcp_has_more_time(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_slowly_by_tcp, NULL);
+    net n = open_net(1500, 0, s->address, NULL);
+    want_int("status", ask(&n, "big.test", AM_DNS_TXT)->status, AM_DNS_DATA);
+    want_int("connections", atomic_load(&s->tcp_count), 2);
+    close_net(&n);
+    stop_server(s);
+}
+
 /* However long a try may take, a question ends in time for every server to be asked. */
 static void every_server_has_its_turn(void **state)
 {
@@ -987,6 +1034,8 @@ int main(void)
         cmocka_unit_test(deadline_is_kept),
         cmocka_unit_test(much_is_lost),
         cmocka_unit_test(dead_servers_are_left),
+        cmocka_unit_test(a_dead_name_downs_nobody),
+        cmocka_unit_test(tcp_has_more_time),
         cmocka_unit_test(every_server_has_its_turn),
         cmocka_unit_test(another_server_may_know),
         cmocka_unit_test(one_question_for_all),
