@@ -206,14 +206,15 @@ static problem take_expression(am_str *line, char out[static MAX_EXPRESSION + 1]
     return n ? NULL : "empty expression";
 }
 
-/* The larger number of "{m,n}"; 2 for "+", which regcomp writes out as the thing and "*" of it. */
+/* How often regcomp writes the thing out: the larger number of "{m,n}"; for "{m,}" once more than
+ * m, with "*" behind; so for "+" twice. */
 static unsigned long repeats(const char *interval)
 {
     char *end;
     if (*interval == '+')
         return 2;
     unsigned long m = strtoul(interval + 1, &end, 10);
-    unsigned long n = *end == ',' ? strtoul(end + 1, NULL, 10) : m;
+    unsigned long n = *end != ',' ? m : end[1] == '}' ? m + 1 : strtoul(end + 1, NULL, 10);
     return m > n ? m : n;
 }
 

@@ -159,6 +159,8 @@ static void errors(void **state)
         {"/((((a){1,255})+){255,}){0,2}/ alice\n", TOO_LARGE},
         {"/^(.++++++++++++++++++++c)@/ alice\n", TOO_LARGE},
         {"/((((((((((((a)+)+)+)+)+)+)+)+)+)+)+)+/ alice\n", TOO_LARGE},
+        {"/((((((((((a){1,}){1,}){1,}){1,}){1,}){1,}){1,}){1,}){1,}){1,}/ alice\n", TOO_LARGE},
+        {"/^([a-z]{1,}\\.){0,}x@example\\.org$/ alice\n", ""},
         {"/^([a-z]+\\.)+([a-z]+)+@([^.]+\\.)+example\\.org$/ alice\n", ""},
         {"/(x)/ $2\n", "1: \"$\" and the number of a group that the expression does not have"},
         {"/(x)/ $0\n",
