@@ -3,8 +3,8 @@
  *
  * For: whoever reads the configuration, perhaps as root, and makes a socket and a pid file.
  * A file that anybody may write is anybody's configuration; a directory that anybody may write is
- * a place where a name means whatever somebody wants. Waits: for the file system. Memory: none.
- * Callers: one thread.
+ * a place where a name means whatever somebody wants, the names of directories too. Waits: for the
+ * file system. Memory: none. Callers: one thread.
  */
 #include "milter/access.h"
 
@@ -24,15 +24,33 @@ static void directory_of(const char *path, char out[PATH_MAX])
         snprintf(out, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
 }
 
+/* Every directory on the way to `name`, as it is written; it is told of `path`. */
+static bool closed(const char *name, const char *path, am_error *why)
+{
+    char at[PATH_MAX], above[PATH_MAX];
+    struct stat st;
+    snprintf(at, sizeof at, "%s", name);
+    for (directory_of(at, above); strcmp(at, above) != 0; directory_of(at, above)) {
+        if (stat(above, &st) == 0 && st.st_mode & S_IWOTH && !(st.st_mode & S_ISVTX)) {
+            am_error_set(
+                why, "%s: everybody may write to its directory; chmod o-w %s", path, above);
+            return false;
+        }
+        memcpy(at, above, sizeof at);
+    }
+    return true;
+}
+
 bool am_access_directory(const char *path, am_error *why)
 {
-    char directory[PATH_MAX];
-    struct stat st;
+    char directory[PATH_MAX], real[PATH_MAX], name[PATH_MAX + 2];
     directory_of(path, directory);
-    if (stat(directory, &st) != 0 || !(st.st_mode & S_IWOTH) || st.st_mode & S_ISVTX)
+    if (!closed(path, path, why))
+        return false;
+    if (!realpath(directory, real))
         return true;
-    am_error_set(why, "%s: everybody may write to its directory; chmod o-w %s", path, directory);
-    return false;
+    snprintf(name, sizeof name, "%s/.", real); /* links lead elsewhere, and "." stands somewhere */
+    return closed(name, path, why);
 }
 
 bool am_access_plain(const char *path, am_error *why)

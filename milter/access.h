@@ -14,7 +14,7 @@ bool am_access_file(const char *path, am_error *why);
  * somebody else's complaint. */
 bool am_access_plain(const char *path, am_error *why);
 
-/* The directory of `path` alone, for a file or a socket that we are about to make. One that
+/* The directories above `path` alone, for a file or a socket that we are about to make. One that
  * everybody may write to will do where its sticky bit is set, as in /tmp. */
 bool am_access_directory(const char *path, am_error *why);
 

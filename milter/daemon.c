@@ -90,12 +90,30 @@ void am_daemon_up(int waiting, int status, const char *text)
     close(waiting);
 }
 
-bool am_daemon_write_pid(const char *file, am_error *why)
+/* Whose number stands there; 0: none. */
+static long read_pid(int fd)
 {
+    char text[24], *end;
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    if (n <= 0)
+        return 0;
+    text[n] = '\0';
+    long pid = strtol(text, &end, 10);
+    return end > text && pid > 0 ? pid : 0;
+}
+
+static bool put_pid(int fd, long pid)
+{
+    return fchmod(fd, 0644) == 0 && ftruncate(fd, 0) == 0 && dprintf(fd, "%ld\n", pid) > 0;
+}
+
+bool am_daemon_write_pid(const char *file, long *before, am_error *why)
+{
+    *before = 0;
     if (!*file)
         return true;
     struct stat st;
-    int fd = open(file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+    int fd = open(file, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
     bool good = fd >= 0 && fstat(fd, &st) == 0;
     /* In a directory such as /tmp somebody may have laid one there before. */
     if (good && (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1)) {
@@ -103,8 +121,8 @@ bool am_daemon_write_pid(const char *file, am_error *why)
         close(fd);
         return false;
     }
-    good = good && fchmod(fd, 0644) == 0 && ftruncate(fd, 0) == 0 &&
-           dprintf(fd, "%ld\n", (long)getpid()) > 0;
+    *before = good ? read_pid(fd) : 0;
+    good = good && put_pid(fd, (long)getpid());
     if (!good)
         am_error_set(why, "pid file %s: %s", file, strerror(errno));
     if (fd >= 0)
@@ -112,10 +130,14 @@ bool am_daemon_write_pid(const char *file, am_error *why)
     return good;
 }
 
-void am_daemon_remove_pid(const char *file)
+void am_daemon_remove_pid(const char *file, long before)
 {
-    if (*file)
+    int fd = *file ? open(file, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return;
+    if (read_pid(fd) == (long)getpid() && !(before && put_pid(fd, before)))
         (void)unlink(file);
+    close(fd);
 }
 
 void am_daemon_notify(const char *state)

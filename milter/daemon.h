@@ -15,9 +15,12 @@ int am_daemon_detach(am_error *why);
  */
 void am_daemon_up(int waiting, int status, const char *text);
 
-/* "" is no file. False: `why`. */
-bool am_daemon_write_pid(const char *file, am_error *why);
-void am_daemon_remove_pid(const char *file);
+/* "" is no file. `before`: whose number stood there, or 0. False: `why`. */
+bool am_daemon_write_pid(const char *file, long *before, am_error *why);
+
+/* Where it still holds our number: puts `before` back (0: nobody), or takes the file away. Another
+ * process's, which took over from us, stays. */
+void am_daemon_remove_pid(const char *file, long before);
 
 /* Before a long sleep: lets go of what is mapped of the program and its libraries. What the start
  * alone needed (linking, configuration) is never read again; the rest comes back from the page

@@ -23,10 +23,11 @@ static bool own_list(const am_conf_list *l, const char *prefix, am_error *why)
 /* The files that the configuration is made of are ours alone. */
 static bool own_files(const am_conf *c, am_error *why)
 {
-    const char *const file[] = {
-        c->methods.login_map_file, c->dmarc.psl_file, c->policy.shadow_file};
-    const char *const made[] = {
-        c->socket.path ? c->socket.path : "", c->pid_file, c->decision_log.path};
+    bool resolvers = !c->dns.zones.n && !c->dns.nameservers.n; /* it says whom we believe */
+    const char *const log = c->decision_log.path;
+    const char *const file[] = {c->methods.login_map_file, c->dmarc.psl_file, c->policy.shadow_file,
+        strncmp(log, "/dev/", 5) ? log : "", resolvers ? c->dns.resolv_conf : ""};
+    const char *const made[] = {c->socket.path ? c->socket.path : "", c->pid_file, log};
     for (size_t i = 0; i < sizeof file / sizeof *file; i++)
         if (*file[i] && !am_access_file(file[i], why))
             return false;

@@ -353,7 +353,8 @@ static int serve(supervisor *s, int waiting, am_error *why)
         return EX_UNAVAILABLE;
     char *path = s->conf->socket.path ? strdup(s->conf->socket.path) : NULL;
     /* Before anybody can be served: who gets an answer finds the pid file there. */
-    bool pid_written = am_daemon_write_pid(s->pid_file, why);
+    long pid_before;
+    bool pid_written = am_daemon_write_pid(s->pid_file, &pid_before, why);
     int status = EX_CONFIG;
     if (pid_written) {
         am_error_set(why, "the worker did not start; the log says why");
@@ -374,8 +375,8 @@ static int serve(supervisor *s, int waiting, am_error *why)
     }
     close_listener(s, path);
     stop(s);
-    if (pid_written)
-        am_daemon_remove_pid(s->pid_file);
+    if (pid_written) /* a start that failed leaves a daemon that runs its file */
+        am_daemon_remove_pid(s->pid_file, status == EX_OK ? 0 : pid_before);
     free(path);
     return status;
 }

@@ -162,12 +162,18 @@ def refused(mode_of, want, what):
         for name in ("sealers", "domains"):
             with open(here + "/lists/" + name, "w") as f:
                 f.write("list.example\n")
+        for name in ("log", "resolv"):
+            with open(here + "/" + name, "w") as f:
+                f.write("nameserver 127.0.0.1\n")
         with open(here + "/d/zone", "w") as f:
             f.write(zone())
         with open(here + "/lists/shadow", "w") as f:
             f.write("policy { mode = monitor }\n")
         for name, mode in mode_of.items():
             os.chmod(os.path.join(here, name), mode)
+        if "log" in mode_of or "resolv" in mode_of:
+            with open(conf, "a") as f:
+                f.write('decision-log { path = %s/log }\ndns { zones = {} resolv-conf = %s/resolv }\n' % (here, here))
         p = subprocess.run([AUTHMILLD, "-t", "-c", conf], capture_output=True, timeout=20)
         is_(p.returncode, 78 if want else 0, what)
         if want:
@@ -184,6 +190,10 @@ def modes():
     refused({"lists/shadow": 0o666}, r"shadow: everybody may write to it; chmod o-w ", "a second policy for everybody")
     refused({"lists": 0o777}, r"everybody may write to its directory; chmod o-w ", "a directory for everybody, of lists")
     refused({"d": 0o777}, r"everybody may write to its directory; chmod o-w ", "a directory for everybody")
+    refused({"log": 0o640, "resolv": 0o644}, None, "a decision log and resolvers of ours")
+    refused({"log": 0o666}, r"log: everybody may write to it; chmod o-w ", "a decision log for everybody")
+    refused({"resolv": 0o666}, r"resolv: everybody may write to it; chmod o-w ", "resolvers for everybody")
+    refused({"": 0o777}, r"everybody may write to its directory; chmod o-w ", "a directory above for everybody")
     refused({"d": 0o1777}, None, "unless nobody can take away what is another's")
 
 
