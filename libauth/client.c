@@ -235,6 +235,8 @@ static void finish_login(am_message *m)
         .user = e->auth.user, .sender = &e->sender, .header = m->eoh ? &m->header : NULL};
     e->align = am_authalign_check(m->arena, m->options->login_map, &align);
     e->has_align = true;
+    am_trace_result(m->context.trace, "align", "6409 6.1", e->align.address, e->align.result,
+        am_str_of(e->align.reason));
 }
 
 /* RFC 4406 4, 4407: the historic way, and never anything for DMARC. */

@@ -73,6 +73,9 @@ def wrong():
         (64, "want ADDR or ADDR@PORT", ["check", "--nameserver", "x", M]),
         (64, "one message at a time", ["check", "--zone", Z, M, M]),
         (64, "--spf-only reads no message", ["check", "--spf-only", "--ip", "192.0.2.1", M]),
+        (64, "'inet:99999@127.0.0.1' is no socket", ["try", "--milter", "inet:99999@127.0.0.1", M]),
+        (64, "'inet:0' is no socket", ["try", "--milter", "inet:0", M]),
+        (64, "'inet:smtp' is no socket", ["try", "--milter", "inet:smtp", M]),
         (65, junk + ": no message", ["check", "--zone", Z, junk]),
         (65, empty + ": no message", ["check", "--zone", Z, empty]),
         (65, broken + ":1: ", ["check", "--zone", broken, M]),
@@ -112,6 +115,27 @@ def lines():
         "dmarc        pass      example.org, policy reject of example.org, aligned: spf; disposition none",
         "iprev        pass      mail.example.org",
         "action       accept"], "a message that passes")
+    why = []
+    with tempfile.TemporaryDirectory(prefix="authmill-t.") as here:
+        for more, rest in (('rule r { when { spf = fail } action = reject reason = "not from here" }', ()),
+                           ('rule r { when { spf = fail } action = header }', ()),
+                           ('policy { mode = monitor } rule r { when { spf = fail } action = reject }', ()),
+                           ("local-networks = 198.51.100.0/24", ())):
+            with open(here + "/c", "w") as f:
+                f.write(more + "\n")
+            bad = ("--ip", "198.51.100.9", "--mail-from", "a@example.org", "--config", here + "/c")
+            why.append([line for line in text(*bad) if line.startswith(("action", "reply"))])
+            found = json.loads(check("--format", "json", "--explain", *bad)[1])
+            why[-1].append((found["why"], found["rule"], found["reply"][:9], found["explain"][-1]))
+    step = {"step": "policy", "rfc": "9989 5.4", "question": 'rule "r"', "answer": "reject"}
+    is_(why, [
+        ['action       reject: rule "r", not from here', "reply        550 5.7.23 SPF validation failed for example.org",
+         ("rule", "r", "550 5.7.2", step)],
+        ['action       accept with a field: rule "r"', ("rule", "r", "", dict(step, answer="header"))],
+        ['action       accept, monitored; would be reject: rule "r"',
+         ("rule", "r", "", dict(step, answer="monitored, would be reject"))],
+        ["action       accept: local client",
+         ("local client", "", "", dict(step, question="local client", answer="accept"))]], "and why, where policy decides")
     is_(text("--ip", "192.0.2.1")[0], "spf (helo)   none      not a domain name of several labels", "no name at all")
     is_(text("--ip", "192.0.2.1", "--mail-from", "a")[0], "spf          none      not a domain name of several labels",
         "an address without a domain")

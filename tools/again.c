@@ -117,13 +117,12 @@ static json_t *lookups(am_arena *a, const am_record *r)
     return list;
 }
 
-static json_t *shadow(const am_decision *d)
+static json_t *shadow(am_arena *a, const am_decision *d)
 {
     json_t *o = json_object();
     put(o, "action", am_str_of(am_action_word(d->action)));
     put(o, "measure", am_str_of(am_measure_word(d->measure)));
-    put(o, "why", am_str_of(d->why));
-    put(o, "rule", am_str_of(d->rule ? d->rule->title : ""));
+    am_judge_tell_why(o, a, d);
     return o;
 }
 
@@ -138,10 +137,9 @@ static json_t *record(am_arena *a, const am_record *r, const am_judge *j)
     json_object_set_new(o, "took_us", json_integer((json_int_t)r->took_us));
     json_object_set_new(o, "rcpts", json_integer(r->rcpts));
     json_object_set_new(o, "action", json_string(am_action_word(r->decision.action)));
-    put(o, "why", am_str_of(r->decision.why));
-    put(o, "rule", am_str_of(r->decision.rule ? r->decision.rule->title : ""));
+    am_judge_tell_why(o, a, &r->decision);
     if (r->shadowed)
-        json_object_set_new(o, "shadow", shadow(&r->shadow));
+        json_object_set_new(o, "shadow", shadow(a, &r->shadow));
     put(o, "client", am_str_of(e && e->ip.family ? am_ip_text(&e->ip, ip) : ""));
     put(o, "helo", e ? e->helo : (am_str){0});
     put(o, "mail_from", e ? e->mail_from : (am_str){0});
@@ -168,8 +166,7 @@ json_t *am_again_json(am_arena *a, const am_again *x, const am_judge *j)
         x->evidence ? evidence(a, x->evidence, &x->decision, j, x->computed) : json_object();
     if (!x->evidence)
         put(o, "action", am_str_of(am_action_word(x->decision.action)));
-    put(o, "why", am_str_of(x->decision.why));
-    put(o, "rule", am_str_of(x->decision.rule ? x->decision.rule->title : ""));
+    am_judge_tell_why(o, a, &x->decision);
     json_object_set_new(o, "recipients_unknown", json_boolean(x->lacks));
     json_object_set_new(o, "computed", json_boolean(x->computed));
     json_object_set_new(o, "differences", differences(&x->differences));

@@ -232,10 +232,6 @@ typedef struct setting {
     const char *authserv_id;
 } setting;
 
-typedef struct outcome {
-    const char *action, *disposition;
-} outcome;
-
 static void feed_envelope(am_message *m, const request *r)
 {
     if (r->address.family)
@@ -328,14 +324,17 @@ static am_facts facts_of(am_message *m, const request *r, const am_eml *eml)
 }
 
 /* Without a configuration nothing is refused, and the disposition is what the domain asks for. */
-static outcome decide(
+static am_decision decide(
     const setting *s, const am_evidence *e, const am_facts *f, am_results_options *ro)
 {
-    if (!s->judged)
-        return (outcome){"accept", am_dmarc_policy_word(e->dmarc.requested)};
+    if (!s->judged) {
+        am_decision d = am_policy_accept("");
+        d.disposition = am_dmarc_policy_word(e->dmarc.requested);
+        return d;
+    }
     am_decision d = am_policy_decide(s->conf, e, f);
     am_judge_tell_rule(ro, &d);
-    return (outcome){am_action_word(d.action), d.disposition};
+    return d;
 }
 
 static void print_header(am_str value)
@@ -345,8 +344,18 @@ static void print_header(am_str value)
     fputc('\n', stdout);
 }
 
+static json_t *object(am_arena *a, const request *r, const am_evidence *e,
+    const am_results_options *ro, const am_decision *d)
+{
+    am_json_outcome o = {am_action_word(d->action), d->disposition, am_judge_field(a, e, ro)};
+    json_t *json = o.authres.p ? am_json_evidence(e, &o, r->explain) : NULL;
+    if (json && r->config)
+        am_judge_tell_why(json, a, d);
+    return json;
+}
+
 static int print(am_arena *a, const request *r, const am_evidence *e, const am_results_options *ro,
-    const outcome *o)
+    const am_decision *d)
 {
     am_authres results = am_results(a, e, ro);
     am_str value = am_authres_write(a, &results, "\n", sizeof "Authentication-Results: " - 1);
@@ -355,13 +364,10 @@ static int print(am_arena *a, const request *r, const am_evidence *e, const am_r
     if (r->format == FORMAT_HEADER) {
         print_header(value);
     } else if (r->format == FORMAT_TEXT) {
-        am_text_outcome t = {o->action, o->disposition};
-        am_text_evidence(stdout, e, &t, r->explain, am_show_colour());
+        am_text_evidence(stdout, e, d, r->explain, am_show_colour());
     } else {
-        am_json_outcome j = {o->action, o->disposition, am_judge_field(a, e, ro)};
-        json_t *json = am_json_evidence(e, &j, r->explain);
-        bool whole = json && j.authres.p;
-        int rc = whole ? json_dumpf(json, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII) : -1;
+        json_t *json = object(a, r, e, ro, d);
+        int rc = json ? json_dumpf(json, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII) : -1;
         fputc('\n', stdout);
         json_decref(json);
         if (rc != 0)
@@ -381,8 +387,8 @@ static int judge(const request *r, const setting *s, const am_eml *eml)
     const am_evidence *e = am_message_finish(m);
     am_results_options ro = am_judge_results(s->conf, s->authserv_id);
     am_facts f = facts_of(m, r, eml);
-    outcome o = decide(s, e, &f, &ro);
-    int status = print(am_message_arena(m), r, e, &ro, &o);
+    am_decision d = decide(s, e, &f, &ro);
+    int status = print(am_message_arena(m), r, e, &ro, &d);
     if (e->fault && status == EX_OK)
         status = am_tool_fail(&am_tool_check, EX_SOFTWARE, "%s", e->fault);
     am_message_free(m);

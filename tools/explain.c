@@ -107,12 +107,11 @@ static void text_shadow(const am_decision *d)
 
 static void print_text(am_arena *a, const am_again *x)
 {
-    am_text_outcome o = {am_action_word(x->decision.action), x->decision.disposition};
     text_head(x->record);
     if (x->evidence)
-        am_text_evidence(stdout, x->evidence, &o, x->computed, am_show_colour());
+        am_text_evidence(stdout, x->evidence, &x->decision, x->computed, am_show_colour());
     else
-        printf("%-12s %s, as nothing was found out: %s\n", "action", o.action, x->decision.why);
+        am_text_decision(stdout, &x->decision); /* nothing was found out */
     if (x->record->shadowed)
         text_shadow(&x->record->shadow);
     if (x->computed)

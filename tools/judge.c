@@ -5,6 +5,7 @@
  * freed by am_judge_free. Callers: tools.
  */
 #include "tools/judge.h"
+#include "tools/json.h"
 
 #include <errno.h>
 #include <string.h>
@@ -49,6 +50,30 @@ void am_judge_tell_rule(am_results_options *o, const am_decision *d)
         return;
     o->rule = d->rule->title;
     o->reason = *d->rule->reason ? d->rule->reason : NULL;
+}
+
+static void put(json_t *o, const char *key, am_str value)
+{
+    json_object_set_new(o, key, am_json_str(value));
+}
+
+void am_judge_tell_why(json_t *o, am_arena *a, const am_decision *d)
+{
+    am_str rule = am_str_of(d->rule ? d->rule->title : ""), why = am_str_of(d->why);
+    json_t *steps = json_object_get(o, "explain"), *step = steps ? json_object() : NULL;
+    put(o, "why", why);
+    put(o, "rule", rule);
+    put(o, "reply",
+        d->code ? am_str_format(a, "%s %s %s", d->code, d->xcode, d->text) : AM_STR(""));
+    if (!step)
+        return;
+    put(step, "step", AM_STR("policy"));
+    put(step, "rfc", AM_STR("9989 5.4"));
+    put(step, "question", rule.n ? am_str_format(a, "rule \"%.*s\"", AM_ARG(rule)) : why);
+    put(step, "answer",
+        am_str_format(a, "%s%s%s", d->monitored ? "monitored, would be " : "",
+            am_measure_word(d->would), d->mixed ? "; the recipients' rules differ" : ""));
+    json_array_append_new(steps, step);
 }
 
 am_str am_judge_field(am_arena *a, const am_evidence *e, const am_results_options *o)

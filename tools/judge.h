@@ -28,6 +28,10 @@ am_results_options am_judge_results(const am_conf *c, const char *authserv_id);
 /* The same, with the rule that decided. */
 void am_judge_tell_rule(am_results_options *o, const am_decision *d);
 
+/* "why", "rule" and "reply" of a decision into an object; and where it holds "explain", the step.
+ */
+void am_judge_tell_why(json_t *o, am_arena *a, const am_decision *d);
+
 /* The value of Authentication-Results on one line; absent: out of memory. */
 am_str am_judge_field(am_arena *a, const am_evidence *e, const am_results_options *o);
 

@@ -65,7 +65,9 @@ bool am_wire_target_parse(const char *text, am_wire_target *out, am_error *e)
         place = at < place.n ? am_str_cut(place, at + 1, place.n) : here;
         if (place.n > 2 && place.p[0] == '[' && place.p[place.n - 1] == ']')
             place = am_str_cut(place, 1, place.n - 1);
-        good = put_text(out->port, sizeof out->port, port);
+        uint64_t number;
+        good = am_str_number(port, 5, &number) && number >= 1 && number <= 65535 &&
+               put_text(out->port, sizeof out->port, port);
     }
     size_t room = sizeof((struct sockaddr_un *)0)->sun_path;
     if (out->family != AF_UNIX)

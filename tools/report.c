@@ -5,6 +5,7 @@
  * never. Memory: jansson's, an object at a time. Callers: tools.
  */
 #include "tools/report.h"
+#include "tools/judge.h"
 #include "tools/json.h"
 #include "tools/show.h"
 #include "libauth/base/lex.h"
@@ -164,10 +165,7 @@ static json_t *outcome(am_arena *a, const char *config, const am_reported *x)
     put(o, "config", am_str_of(config));
     put(o, "action", am_str_of(am_action_word(d->action)));
     put(o, "measure", am_str_of(am_measure_word(d->measure)));
-    put(o, "why", am_str_of(d->why));
-    put(o, "rule", am_str_of(d->rule ? d->rule->title : ""));
-    put(o, "reply",
-        d->code ? am_str_format(a, "%s %s %s", d->code, d->xcode, d->text) : AM_STR(""));
+    am_judge_tell_why(o, a, d);
     put(o, "disposition", am_str_of(d->disposition));
     put(o, "authentication_results", x->field);
     return o;

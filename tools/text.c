@@ -1,10 +1,11 @@
 /*
  * text: evidence for people.
  *
- * For: authmill check --format text. Waits: never. Memory: none. What came from
+ * For: check and explain, --format text. Waits: never. Memory: none. What came from
  * outside may hold anything: only printable ASCII and valid text reaches the terminal.
  */
 #include "tools/text.h"
+#include "tools/show.h"
 #include "libauth/base/lex.h"
 
 #include <string.h>
@@ -260,8 +261,33 @@ static void steps(const page *p, const am_trace *t)
     }
 }
 
+/* What is done, because of what, and what the client is told. */
+void am_text_decision(FILE *out, const am_decision *d)
+{
+    static const char *const how[] = {[AM_MEASURE_HEADER] = " with a field",
+        [AM_MEASURE_QUARANTINE] = " by a field",
+        [AM_MEASURE_HOLD] = ", held",
+        [AM_MEASURE_REJECT] = NULL};
+    const char *by = how[d->measure];
+    fprintf(out, "%-12s %s%s", "action", am_action_word(d->action), by ? by : "");
+    if (d->monitored)
+        fprintf(out, ", monitored; would be %s", am_measure_word(d->would));
+    fputs(d->rule ? ": rule \"" : *d->why ? ": " : "", out);
+    am_show(out, am_str_of(d->rule ? d->rule->title : d->why)); /* a record may be anybody's */
+    if (d->rule) {
+        fputs(*d->rule->reason ? "\", " : "\"", out);
+        am_show(out, am_str_of(d->rule->reason));
+    }
+    fputs(d->mixed ? "; the recipients' rules differ\n" : "\n", out);
+    if (!d->code)
+        return;
+    fprintf(out, "%-12s %s %s ", "reply", d->code, d->xcode);
+    am_show(out, am_str_of(d->text));
+    fputc('\n', out);
+}
+
 void am_text_evidence(
-    FILE *out, const am_evidence *e, const am_text_outcome *o, bool explain, bool colour)
+    FILE *out, const am_evidence *e, const am_decision *d, bool explain, bool colour)
 {
     page p = {.out = out, .colour = colour};
     if (e->hop.relayed)
@@ -280,11 +306,11 @@ void am_text_evidence(
     if (e->has_arc && e->arc.result != AM_NONE)
         arc_line(&p, &e->arc);
     if (e->has_dmarc)
-        dmarc_line(&p, e, o->disposition);
+        dmarc_line(&p, e, d->disposition);
     other_lines(&p, e);
     if (explain && e->has_dmarc)
         pra_line(&p, e);
-    fprintf(out, "%-12s %s\n", "action", o->action);
+    am_text_decision(out, d);
     if (explain && e->trail.hops)
         trail_table(&p, &e->trail);
     if (explain && e->trace)
