@@ -55,7 +55,7 @@ static am_dmarc_verdict check(const scene *s, am_arena *a, bool early, bool *fai
 {
     am_dmarc_id id[SCENE_IDS];
     am_author author = {.status = AM_AUTHOR_BAD, .reason = "malformed From field"};
-    am_dmarc_options o = {.max_walks = s->value['w']};
+    am_dmarc_options o = {.max_walks = scene_limit(s, 'w')};
     am_dns_limits dns = {.questions = 100000};
     am_context c = {a, am_dns_begin(fake_zone_dns(s->zone), a, &dns, NULL), NULL, SCENE_NOW};
     am_dmarc_verdict v = {.result = AM_TEMPERROR};

@@ -29,7 +29,8 @@ static am_spf_query query(const scene *s)
 
 static am_spf_options limits(const scene *s)
 {
-    return (am_spf_options){s->value['t'], s->value['v'], s->value['n'], s->value['q']};
+    return (am_spf_options){
+        scene_limit(s, 't'), scene_limit(s, 'v'), scene_limit(s, 'n'), s->value['q']};
 }
 
 /* The verdict's strings live in `a`. */

@@ -42,6 +42,11 @@ static void line(scene *s, am_str text)
     }
 }
 
+unsigned scene_limit(const scene *s, unsigned char letter)
+{
+    return s->value[letter] < 100 ? s->value[letter] : 100;
+}
+
 scene scene_begin(am_str input)
 {
     scene s = {.zone = fake_zone_new()};

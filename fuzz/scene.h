@@ -23,6 +23,10 @@ typedef struct scene {
     am_str rest;         /* what follows the empty line */
 } scene;
 
+/* An option's number as a limit; beyond 100, which is as far as the configuration goes, it is 100.
+ */
+unsigned scene_limit(const scene *s, unsigned char letter);
+
 /* Never fails; scene_end lets the zone go. */
 scene scene_begin(am_str input);
 void scene_end(scene *s);
