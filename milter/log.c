@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { LINE = 6000, DKIMS = 4 }; /* octets of a line: all that add() may have to say of a message */
+
 static struct {
     am_log_to to;
     int level;
@@ -33,7 +35,7 @@ void am_log_open(const am_conf *c)
 
 void am_log(int level, const char *fmt, ...)
 {
-    char line[2048];
+    char line[LINE + 100];
     if (level > out.level)
         return;
     va_list ap;
@@ -75,7 +77,7 @@ const char *am_log_text(char *text, size_t size, am_str s)
 
 /* A line that is put together piece by piece; what has no room is left out. */
 typedef struct line {
-    char text[1600];
+    char text[LINE];
     size_t n;
 } line;
 
@@ -146,16 +148,39 @@ static void add_others(line *l, const am_evidence *e)
         add(l, "sender-id", am_result_word(e->sender_id.result), e->sender_id.domain);
 }
 
+/* The first few of those that passed, or of the others; returns how many. */
+static size_t add_dkims(line *l, const am_evidence *e, bool passed, size_t most)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < e->dkims && n < most; i++)
+        if ((e->dkim[i].result == AM_PASS) == passed) {
+            add(l, "dkim", am_result_word(e->dkim[i].result), e->dkim[i].domain);
+            n++;
+        }
+    return n;
+}
+
+static void add_dkim(line *l, const am_evidence *e)
+{
+    char more[24];
+    if (e->dkims == 0 && e->has_dmarc)
+        add(l, "dkim", e->limit ? "permerror" : "none", (am_str){0});
+    size_t n = add_dkims(l, e, true, DKIMS);
+    n += add_dkims(l, e, false, DKIMS - n);
+    snprintf(more, sizeof more, "%zu", e->dkims - n);
+    if (e->dkims > n)
+        add(l, "dkim-more", more, (am_str){0});
+}
+
 static void add_results(line *l, const am_evidence *e)
 {
     if (e->has_iprev)
         add(l, "iprev", am_result_word(e->iprev.result), e->iprev.name);
     if (e->has_spf)
         add(l, "spf", am_result_word(e->spf.result), e->spf.domain);
-    for (size_t i = 0; i < e->dkims && i < 4; i++)
-        add(l, "dkim", am_result_word(e->dkim[i].result), e->dkim[i].domain);
-    if (e->dkims == 0 && e->has_dmarc)
-        add(l, "dkim", e->limit ? "permerror" : "none", (am_str){0});
+    if (e->has_spf && e->has_iprev && e->has_helo && !e->spf_from_helo) /* with iprev, or not yet */
+        add(l, "spf-helo", am_result_word(e->helo_spf.result), e->helo_spf.domain);
+    add_dkim(l, e);
     if (e->has_arc && e->arc.result != AM_NONE)
         add(l, "arc", am_result_word(e->arc.result),
             e->arc.sets ? e->arc.set[e->arc.sets - 1].sealer : (am_str){0});

@@ -62,6 +62,21 @@ def properties():
             diag("".join(d.log))
 
 
+def the_log():
+    """Every method has its result; of many signatures those that passed; what is long hides nothing behind it."""
+    good = sample("newsletter")
+    broken = b"".join(b"DKIM-Signature: v=1; a=rsa-sha256; d=%s.%d.example; s=s; h=from; bh=%s; b=AAAA\r\n"
+                      % (b".".join([b"d" * 60] * 3), i, b"A" * 43 + b"=") for i in range(6))
+    long = ".".join(["x" * 60] * 4) + ".example"
+    with plain() as d:
+        session(d.socket, broken + good, "192.0.2.1", long, "n" * 60 + "@garden.example", auth_authen="a" * 200)
+        line = d.logged("client=192") or ""
+        for part in (" helo=" + long + " ", " spf=pass(garden.example) ", " spf-helo=none(" + long[:150], " dkim=pass(garden.example) ",
+                     " dkim-more=3 ", " dmarc=pass(garden.example) ", " policy=reject ", " action=accept(authenticated"):
+            ok(part in line, "the log has" + part.rstrip())
+        is_(line.count(" dkim="), 4, "of seven signatures four")
+
+
 def several_in_a_session():
     with plain() as d, Client(d.socket) as c:
         c.negotiate()
@@ -158,4 +173,4 @@ def sockets():
             d.__exit__()
 
 
-tap.run(judged, properties, several_in_a_session, what_the_mta_offers, enforced, sockets)
+tap.run(judged, properties, the_log, several_in_a_session, what_the_mta_offers, enforced, sockets)
