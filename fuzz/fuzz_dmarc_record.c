@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool good = am_dmarc_record_usable(&used, &reason);
     FUZZ_NEED(good || reason);
     FUZZ_NEED(!good || used.has_p || used.p == AM_DMARC_NONE);
-    FUZZ_NEED(!good || !r.bad_policy ||
+    FUZZ_NEED(!good || (r.has_p && !r.bad_policy) ||
               (used.p == AM_DMARC_NONE && used.sp == AM_DMARC_NONE && used.np == AM_DMARC_NONE));
     return 0;
 }

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,7 +100,7 @@ static long read_pid(int fd)
         return 0;
     text[n] = '\0';
     long pid = strtol(text, &end, 10);
-    return end > text && pid > 0 ? pid : 0;
+    return end > text && pid > 0 && pid < INT_MAX ? pid : 0;
 }
 
 static bool put_pid(int fd, long pid)

@@ -172,14 +172,16 @@ static am_decision by_rule(const am_conf *c, const am_case *m, const am_rule *r)
     d.rule = r;
     if (measure == AM_MEASURE_REJECT || measure == AM_MEASURE_TEMPFAIL) {
         bool reject = measure == AM_MEASURE_REJECT;
-        const char *detail = am_rule_detail(r, m);
+        const am_condition *by;
+        const char *detail = am_rule_detail(r, m, &by);
+        bool helo = by && strcmp(by->name, "spf-helo") == 0;
         d.code = *r->code ? r->code : reject ? "550" : "451";
         if (*r->status)
             snprintf(d.xcode, sizeof d.xcode, "%s", r->status);
         else
             snprintf(d.xcode, sizeof d.xcode, "%c.%s", reject ? '5' : '4', detail);
         am_reply_fill(
-            r->has_text ? &r->text : am_reply_for(detail), c, m->e, r, d.text, sizeof d.text);
+            r->has_text ? &r->text : am_reply_for(detail, helo), c, m->e, r, d.text, sizeof d.text);
     } else if (d.action == AM_ACTION_QUARANTINE || measure == AM_MEASURE_HEADER) {
         am_reply_fill(
             r->has_text ? &r->text : am_reply_reason(), c, m->e, r, d.text, sizeof d.text);

@@ -43,29 +43,34 @@ static const piece no_dkim[] = {T("No passing DKIM signature found")};
 static const piece bad_dkim[] = {T("No acceptable DKIM signature found")};
 static const piece spf_fail[] = {T("SPF validation failed for "), P(AM_PLACE_SENDER_DOMAIN)};
 static const piece spf_error[] = {T("SPF validation error for "), P(AM_PLACE_SENDER_DOMAIN)};
+static const piece helo_fail[] = {T("SPF validation failed for "), P(AM_PLACE_HELO)};
+static const piece helo_error[] = {T("SPF validation error for "), P(AM_PLACE_HELO)};
 static const piece no_name[] = {T("Reverse DNS validation failed for "), P(AM_PLACE_CLIENT)};
 static const piece several[] = {T("Multiple authentication checks failed")};
 static const piece arc_fail[] = {T("ARC validation failure")};
 static const piece refused[] = {T("Message refused by local policy")};
 static const piece reason[] = {P(AM_PLACE_REASON)};
 
-const am_template *am_reply_for(const char *detail)
+const am_template *am_reply_for(const char *detail, bool helo)
 {
     static const struct {
         const char *detail;
+        bool helo;
         am_template text;
     } known[] = {
-        {"7.20", TEMPLATE(no_dkim)},
-        {"7.21", TEMPLATE(bad_dkim)},
-        {"7.23", TEMPLATE(spf_fail)},
-        {"7.24", TEMPLATE(spf_error)},
-        {"7.25", TEMPLATE(no_name)},
-        {"7.26", TEMPLATE(several)},
-        {"7.29", TEMPLATE(arc_fail)},
+        {"7.20", false, TEMPLATE(no_dkim)},
+        {"7.21", false, TEMPLATE(bad_dkim)},
+        {"7.23", true, TEMPLATE(helo_fail)},
+        {"7.24", true, TEMPLATE(helo_error)},
+        {"7.23", false, TEMPLATE(spf_fail)},
+        {"7.24", false, TEMPLATE(spf_error)},
+        {"7.25", false, TEMPLATE(no_name)},
+        {"7.26", false, TEMPLATE(several)},
+        {"7.29", false, TEMPLATE(arc_fail)},
     };
     static const am_template other = TEMPLATE(refused);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i].detail, detail) == 0)
+        if ((helo || !known[i].helo) && strcmp(known[i].detail, detail) == 0)
             return &known[i].text;
     return &other;
 }

@@ -11,9 +11,9 @@ am_str am_reply_plain(am_str domain, const char *other);
 void am_reply_fill(const am_template *t, const am_conf *c, const am_evidence *e, const am_rule *r,
     char *text, size_t size);
 
-/* The default text for a detail of RFC 7372 ("7.23"), and for a reason ("REASON" or the rule's
- * title). */
-const am_template *am_reply_for(const char *detail);
+/* The default text for a detail of RFC 7372 ("7.23"; `helo`: of the HELO name), and for a reason
+ * ("REASON" or the rule's title). */
+const am_template *am_reply_for(const char *detail, bool helo);
 const am_template *am_reply_reason(void);
 
 #endif

@@ -108,9 +108,10 @@ static const char *test_detail(const am_test *t, const am_case *c)
     return NULL;
 }
 
-const char *am_rule_detail(const am_rule *r, const am_case *c)
+const char *am_rule_detail(const am_rule *r, const am_case *c, const am_condition **by)
 {
     const char *detail = NULL;
+    *by = NULL;
     for (size_t i = 0; i < r->groups; i++) {
         const am_group *g = &r->group[i];
         for (size_t k = 0; g->kind != AM_GROUP_NOT && k < g->n; k++) {
@@ -118,7 +119,10 @@ const char *am_rule_detail(const am_rule *r, const am_case *c)
             const char *d = known ? test_detail(&g->test[k], c) : NULL;
             if (d && detail && strcmp(d, detail) != 0)
                 return "7.26"; /* RFC 7372 3.3: more than one method */
-            detail = d ? d : detail;
+            if (d && !detail) {
+                detail = d;
+                *by = g->test[k].what;
+            }
         }
     }
     return detail ? detail : "7.1";

@@ -132,7 +132,7 @@ am_truth am_rule_first(const am_rule *rule, size_t n, const am_case *c, const am
 bool am_rule_names(const am_rule *r, const char *condition);
 
 /* "7.23" for the one method whose failure the rule is about, "7.26" for several (RFC 7372), "7.1"
- * where it is about none. Constants. */
-const char *am_rule_detail(const am_rule *r, const am_case *c);
+ * where it is about none. Constants. `by`: the first condition that failed; NULL: none did. */
+const char *am_rule_detail(const am_rule *r, const am_case *c, const am_condition **by);
 
 #endif

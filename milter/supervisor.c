@@ -126,10 +126,19 @@ static void log_changes(const am_conf *was, const am_conf *is)
         am_log(LOG_NOTICE, "reload: no option is different");
 }
 
-static bool same_socket(const am_conf *a, const am_conf *b)
+/* What stays as it was. The command line's pid file has nothing to do with the configuration's. */
+static void warn_of_restart(const supervisor *s, const am_conf *is)
 {
-    return strcmp(a->socket.text, b->socket.text) == 0 && a->socket_mode == b->socket_mode &&
-           strcmp(a->socket_group, b->socket_group) == 0;
+    const am_conf *was = s->conf;
+    if (strcmp(was->socket.text, is->socket.text) != 0 || was->socket_mode != is->socket_mode ||
+        strcmp(was->socket_group, is->socket_group) != 0)
+        am_log(LOG_WARNING, "reload: socket, socket-mode and socket-group need a restart; "
+                            "until then they stay as they were");
+    if (strcmp(was->user, is->user) != 0 && was->socket.path)
+        am_log(LOG_WARNING, "reload: user: the socket changes its owner at a restart alone");
+    if (strcmp(was->pid_file, is->pid_file) != 0)
+        am_log(LOG_WARNING, "reload: pid-file needs a restart; until then it stays %s",
+            *s->pid_file ? s->pid_file : "none");
 }
 
 static void reload(supervisor *s)
@@ -152,9 +161,7 @@ static void reload(supervisor *s)
         am_conf_free(next);
         return;
     }
-    if (!same_socket(s->conf, next))
-        am_log(LOG_WARNING, "reload: socket, socket-mode and socket-group need a restart; "
-                            "until then they stay as they were");
+    warn_of_restart(s, next);
     if (s->conf->sandbox != next->sandbox)
         say_sandbox(next);
     if (s->serving)

@@ -186,10 +186,9 @@ bool am_dmarc_record_usable(am_dmarc_record *r, const char **reason)
         *reason = r->bad_policy ? "unusable policy value" : "record without a policy";
         return false;
     }
-    if (r->bad_policy) {
-        r->p = r->sp = r->np = AM_DMARC_NONE;
-        r->has_p = r->has_sp = r->has_np = false;
-    }
+    /* "as if a record containing p=none was retrieved": the same whether p is wrong or absent. */
+    r->p = r->sp = r->np = AM_DMARC_NONE;
+    r->has_p = r->has_sp = r->has_np = false;
     return true;
 }
 

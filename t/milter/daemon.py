@@ -192,6 +192,24 @@ def refuses_to_reload():
         ok(d.logged("need a restart"), "another socket needs a restart, it says")
         d.logged("an earlier worker is gone")  # until then it may take one more session
         judged_as(d, "three.example", "everything else is taken")
+        d.write(conf("three.example", 'socket = "unix:{dir}/other"\npid-file = "{dir}/pid"\n'))
+        d.process.send_signal(signal.SIGHUP)
+        ok(d.logged("pid-file needs a restart; until then it stays none"), "so does another pid file")
+
+
+def pid_files():
+    """The file tells of whoever came last: who ends leaves a successor's. (A start that fails: t/unit/daemon.c.)"""
+    with daemon(conf(more='pid-file = "{dir}/pid"\n')) as d:
+        file = d.dir + "/pid"
+        is_(int(open(file).read()), d.process.pid, "its number")
+        d.write(conf(more='socket = "unix:{dir}/second"\npid-file = "{dir}/pid"\n'))
+        with subprocess.Popen([AUTHMILLD, "-c", d.conf], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as second:
+            ok(until(lambda: open(file).read() == "%d\n" % second.pid), "a second one takes it")
+            d.process.terminate()
+            d.process.wait(10)
+            is_(open(file).read(), "%d\n" % second.pid, "it stays when the first one ends")
+            second.terminate()
+        ok(not os.path.exists(file), "and goes with the second")
 
 
 def many_reloads():
@@ -368,5 +386,5 @@ def inherited():
         like(err, "socket fd:", "is said")
 
 
-tap.run(options, checks, starts, sockets_in_the_way, reloads, refuses_to_reload, many_reloads,
+tap.run(options, checks, starts, sockets_in_the_way, reloads, refuses_to_reload, pid_files, many_reloads,
         worker_dies, drains, in_the_background, supervisor_dies, over_tcp, inherited)

@@ -122,6 +122,8 @@ static const row cases[] = {
         "none - none - - (unusable policy value)", "example.com"},
     {"wrong sp with rua: p=none too", "example.com p=reject; sp=x" RUA, "example.com", "",
         "fail none none example.com example.com", "example.com com"},
+    {"no p, with rua: sp goes too", "example.com sp=reject" RUA, SUB, "",
+        "fail none none example.com example.com", SUB_WALK},
     {"wrong np with rua: sp goes too", "example.com p=reject; sp=reject; np=x" RUA, SUB, "",
         "fail none none example.com example.com", SUB_WALK},
     {"wrong np of the parent", "example.com p=reject; np=x", SUB, "spf pass b.example.com",

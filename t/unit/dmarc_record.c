@@ -177,7 +177,8 @@ static void usable(void **state)
         {"p=reject; np=bogus", "none none none", "unusable policy value"},
         {"p=reject; sp=reject; np=", "none none none", "unusable policy value"},
         {"psd=y", "none none none", "record without a policy"},
-        {"sp=reject", "none reject reject", "record without a policy"},
+        {"sp=reject", "none none none", "record without a policy"},
+        {"np=quarantine; sp=reject", "none none none", "record without a policy"},
         {"sp=bogus", "none none none", "unusable policy value"},
     };
     static const char *const rua[] = {
