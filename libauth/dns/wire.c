@@ -76,9 +76,27 @@ size_t am_wire_query(const am_wire_question *q, uint8_t out[static AM_WIRE_QUERY
 
 /* ---- Reading: a packet that was found sound, and its records. ---- */
 
+/* A record of the answer section: where it begins, and its owner in short. Each link of a chain of
+ * CNAMEs looks at all records, and 64 KB hold thousands with an owner of 255 octets each. */
+typedef struct row {
+    uint32_t hash;
+    uint32_t at;
+} row;
+
+enum { ROWS = 65535 / 11 }; /* a record has 11 octets */
+
+/* The last owner that was a pointer (RFC 1035 4.1.4): the next record has the same, as a rule. */
+typedef struct memo {
+    unsigned pointer; /* both octets; 0: none yet */
+    am_wire_name name;
+} memo;
+
 typedef struct packet {
     const uint8_t *p;
     size_t n;
+    const row *row; /* `ancount` of them */
+    memo *memo;
+    uint32_t salt;               /* of their hashes: who made the packet does not know it */
     size_t answers, authorities; /* where the sections begin */
     unsigned ancount, nscount;
     unsigned rcode; /* with the upper bits of EDNS */
@@ -97,9 +115,24 @@ static unsigned u16(const uint8_t *p)
     return (unsigned)p[0] << 8 | p[1];
 }
 
+/* Where a name may point to does not depend on where it stands, but for that it stands below: so
+ * what was sound for one record is for all behind it. */
+static size_t read_owner(const packet *k, size_t at, am_wire_name *owner)
+{
+    unsigned pointer = at < k->n && k->n - at >= 2 ? u16(k->p + at) : 0;
+    if (pointer >= 0xc000 && pointer == k->memo->pointer) {
+        *owner = k->memo->name;
+        return at + 2;
+    }
+    size_t end = am_name_read(k->p, k->n, at, owner);
+    if (end && pointer >= 0xc000)
+        *k->memo = (memo){pointer, *owner};
+    return end;
+}
+
 static bool read_record(const packet *k, size_t at, record *r)
 {
-    at = am_name_read(k->p, k->n, at, &r->owner);
+    at = read_owner(k, at, &r->owner);
     if (!at || k->n - at < 10)
         return false;
     r->type = u16(k->p + at);
@@ -115,13 +148,24 @@ static bool read_record(const packet *k, size_t at, record *r)
     return true;
 }
 
-/* Skips `count` records; 0: one of them is not sound. Notes what an OPT says. */
-static size_t skip_records(packet *k, size_t at, unsigned count)
+static uint32_t hash_of(uint32_t salt, const am_wire_name *name)
+{
+    uint32_t hash = 0x811c9dc5 ^ salt; /* FNV-1a */
+    for (size_t i = 0; i < name->n; i++)
+        hash = (hash ^ (uint8_t)am_lower((char)name->octet[i])) * 0x01000193;
+    return hash;
+}
+
+/* Skips `count` records; 0: one of them is not sound. Notes what an OPT says, and `rows` (unless
+ * NULL). */
+static size_t skip_records(packet *k, size_t at, unsigned count, row *rows)
 {
     record r;
     for (; count; count--) {
         if (!read_record(k, at, &r))
             return 0;
+        if (rows)
+            *rows++ = (row){hash_of(k->salt, &r.owner), (uint32_t)at};
         /* RFC 6891 6.1.3: the upper octet of the TTL extends the RCODE. */
         if (r.type == TYPE_OPT)
             k->rcode |= (unsigned)k->p[r.data.at - 6] << 4;
@@ -130,15 +174,16 @@ static size_t skip_records(packet *k, size_t at, unsigned count)
     return at;
 }
 
-static bool open_packet(packet *k, size_t question_end)
+static bool open_packet(packet *k, size_t question_end, row rows[static ROWS])
 {
+    k->row = rows;
     k->ancount = u16(k->p + 6);
     k->nscount = u16(k->p + 8);
     k->rcode = k->p[3] & 15;
     k->answers = question_end;
-    k->authorities = skip_records(k, k->answers, k->ancount);
-    size_t additional = k->authorities ? skip_records(k, k->authorities, k->nscount) : 0;
-    return additional && skip_records(k, additional, u16(k->p + 10));
+    k->authorities = skip_records(k, k->answers, k->ancount, rows);
+    size_t additional = k->authorities ? skip_records(k, k->authorities, k->nscount, NULL) : 0;
+    return additional && skip_records(k, additional, u16(k->p + 10), NULL);
 }
 
 /* ---- Is it ours? ---- */
@@ -180,14 +225,21 @@ typedef struct found {
     uint32_t alias_ttl;
 } found;
 
+/* Is it the record of that name? Then it is read. */
+static bool is_owned(
+    const packet *k, unsigned i, uint32_t hash, const am_wire_name *name, record *r)
+{
+    return k->row[i].hash == hash && read_record(k, k->row[i].at, r) && am_name_eq(&r->owner, name);
+}
+
 /* What the answer section holds for a name: records of the type, or a CNAME. */
 static found look(const packet *k, const am_wire_name *name, am_dns_type type)
 {
     found f = {.ttl = UINT32_MAX};
     record r;
-    size_t at = k->answers;
-    for (unsigned i = 0; i < k->ancount && read_record(k, at, &r); i++, at = r.next) {
-        if (r.class != CLASS_IN || !am_name_eq(&r.owner, name))
+    uint32_t hash = hash_of(k->salt, name);
+    for (unsigned i = 0; i < k->ancount; i++) {
+        if (!is_owned(k, i, hash, name, &r) || r.class != CLASS_IN)
             continue;
         if (r.type == (unsigned)type) {
             size_t octets = am_rdata_octets(&r.data, type);
@@ -210,9 +262,10 @@ static am_answer *collect(
 {
     am_answer *x = am_answer_new(AM_DNS_DATA, f->n, f->octets);
     record r;
-    size_t at = k->answers, n = 0;
-    for (unsigned i = 0; x && i < k->ancount && read_record(k, at, &r); i++, at = r.next)
-        if (r.class == CLASS_IN && r.type == (unsigned)type && am_name_eq(&r.owner, name))
+    uint32_t hash = hash_of(k->salt, name);
+    size_t n = 0;
+    for (unsigned i = 0; x && i < k->ancount; i++)
+        if (is_owned(k, i, hash, name, &r) && r.class == CLASS_IN && r.type == (unsigned)type)
             am_rdata_fill(&r.data, type, x, n++);
     return x;
 }
@@ -305,14 +358,18 @@ static const char *rcode_word(unsigned rcode)
 am_wire_result am_wire_read(const uint8_t *p, size_t n, const am_wire_question *q, bool tcp,
     bool ad, uint32_t max_ttl, am_wire_chain *chain)
 {
-    packet k = {.p = p, .n = n};
+    row rows[ROWS];
+    memo last = {.pointer = 0};
+    packet k = {.p = p, .n = n, .memo = &last, .salt = q->id};
     am_wire_kind kind = match(p, n, q);
     if (kind != AM_WIRE_ANSWER)
         return (am_wire_result){.kind = kind};
+    if (n > UINT16_MAX) /* no packet is longer, and `rows` no more */
+        return failed("malformed answer");
     /* RFC 2181 9: what came with TC is not used. */
     if (p[2] & 0x02)
         return tcp ? failed("malformed answer") : (am_wire_result){.kind = AM_WIRE_TRUNCATED};
-    bool sound = open_packet(&k, HEADER + (size_t)q->name.n + 4);
+    bool sound = open_packet(&k, HEADER + (size_t)q->name.n + 4, rows);
     if (q->edns && (k.rcode == FORMERR || k.rcode == NOTIMP || k.rcode == BADVERS))
         return (am_wire_result){.kind = AM_WIRE_NO_EDNS};
     if (k.rcode != RCODE_OK && k.rcode != NXDOMAIN)
