@@ -212,6 +212,8 @@ const am_evidence *am_message_envelope(am_message *m, bool all)
     am_dns_keep(m->context.dns, 0);
     if (am_arena_failed(m->arena))
         m->evidence.fault = "out of memory";
+    else if (am_dns_fault(m->context.dns))
+        m->evidence.fault = am_dns_fault(m->context.dns);
     return &m->evidence;
 }
 
@@ -234,6 +236,8 @@ static void finish(am_message *m)
     bool header = m->eoh && !m->recorded && !m->evidence.limit;
     if (am_arena_failed(m->arena) || m->evidence.arc.fault || (header && !(m->dkim && m->arc)))
         m->evidence.fault = "out of memory";
+    else if (am_dns_fault(m->context.dns))
+        m->evidence.fault = am_dns_fault(m->context.dns);
 }
 
 const am_evidence *am_message_finish(am_message *m)

@@ -328,7 +328,7 @@ static am_str with_space(am_session *s, const char *value)
 void am_session_field(am_session *s, const char *name, const char *value)
 {
     for (unsigned i = 0; i < AM_OURS; i++)
-        s->seen[i] += am_str_iis(am_str_of(name), our_name(s, i));
+        s->seen[i] += am_str_iis(am_str_trim(am_str_of(name)), our_name(s, i));
     if (s->needs.octets)
         s->octets += strlen(name) + strlen(value) + sizeof ":\r\n" - 1;
     if (s->message)

@@ -34,7 +34,7 @@
 enum {
     GRACE_MS = 500, /* for a connection that was accepted just before the order */
     TICK_MS = 50,
-    OTHER_FILES = 300, /* descriptors that are no session's: resolvers, the log, ... */
+    OTHER_FILES = 500, /* descriptors that are no session's: resolvers, the log, ... */
     DECLOG_MS = 3000,  /* for the last lines of the decision log */
     STACK = 1 << 20,   /* octets: nothing here needs more than a tenth of it */
     PATIENCE_MS = 50,  /* of who waits for a turn */

@@ -34,6 +34,14 @@ am_answer *am_answer_failed(const char *reason)
     return x;
 }
 
+am_answer *am_answer_ours(const char *reason)
+{
+    am_answer *x = am_answer_failed(reason);
+    if (x)
+        x->ours = true;
+    return x;
+}
+
 void am_answer_init(am_answer *x, am_dns_status status, const char *reason)
 {
     *x = (am_answer){.pub = {.status = status, .reason = reason}};

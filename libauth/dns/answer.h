@@ -23,6 +23,7 @@ typedef struct am_answer {
     _Atomic(am_parsed *) parsed;
     am_parsed slot[AM_ANSWER_SLOTS];
     size_t bytes; /* of the block */
+    bool ours;    /* TEMPFAIL for a bound of ours, and not for anything that the DNS did */
     char *fill;   /* while it is built: where the next octets go */
 } am_answer;
 
@@ -30,6 +31,7 @@ typedef struct am_answer {
  * maker fills pub.rr through am_answer_rr. NULL: out of memory. */
 am_answer *am_answer_new(am_dns_status status, size_t n, size_t octets);
 am_answer *am_answer_failed(const char *reason); /* TEMPFAIL; `reason` is a constant */
+am_answer *am_answer_ours(const char *reason);   /* the same, and `ours` */
 
 /* One that lives in its owner's memory: never given back, but cleared. */
 void am_answer_init(am_answer *x, am_dns_status status, const char *reason);

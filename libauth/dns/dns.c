@@ -72,6 +72,7 @@ struct am_dns_session {
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
     bool full;                        /* waits_left was asked for when there were none */
+    const char *fault;                /* NULL, or why we could not ask */
     unsigned follows_left;
     bool has_bell;
     am_bell bell;   /* for all of the session's questions in flight */
@@ -90,6 +91,7 @@ static am_dns *new_dns(size_t cache_bytes, am_error *why)
         return NULL;
     }
     am_answer_init(&d->own[NO_MEMORY], AM_DNS_TEMPFAIL, "out of memory");
+    d->own[NO_MEMORY].ours = true;
     am_answer_init(&d->own[NO_NAME], AM_DNS_NXDOMAIN, NULL);
     am_answer_init(&d->own[NO_TIME], AM_DNS_TEMPFAIL, "timeout");
     am_answer_init(&d->own[NO_MORE], AM_DNS_TEMPFAIL, "too many look-ups");
@@ -254,7 +256,7 @@ static void ask_network(am_dns_session *s, question *q, const am_qkey *k)
         listen_for(s, q);
         return;
     case AM_JOIN_FULL:
-        settle(s, q, am_answer_failed("too many questions in flight"));
+        settle(s, q, am_answer_ours("too many questions in flight"));
         return;
     case AM_JOIN_NOMEM:
         settle(s, q, NULL);
@@ -310,7 +312,7 @@ static question *start(am_dns_session *s, am_str name, am_dns_type type)
     if (!am_qkey_make(&s->dns->seed, name, type, &k))
         return NULL;
     question *q = find(s, &k);
-    if (q || s->starts_left == 0)
+    if (q || s->starts_left == 0 || (s->dns->flights && am_flights_crowded(s->dns->flights)))
         return q;
     s->starts_left--;
     return ask(s, &k);
@@ -397,6 +399,8 @@ static void wait_for(am_dns_session *s, question *q)
     int64_t from = am_now(), now = from, until = from + spare;
     bool more = true;
     am_dns_poll(s);
+    if (q->flight)
+        am_flight_want(q->flight);
     am_turn *turn = q->answer ? NULL : s->turn;
     am_turn_end(turn);
     while (!q->answer && more) {
@@ -426,8 +430,10 @@ static am_answer *answer_to(am_dns_session *s, am_str name, am_dns_type type)
             return &s->dns->own[NO_MORE];
         }
         q = q ? q : ask(s, &k);
-        if (!q)
+        if (!q) {
+            s->fault = "out of memory";
             return &s->dns->own[NO_MEMORY];
+        }
         q->counted = true;
         s->waits_left--;
         s->waited++;
@@ -436,6 +442,8 @@ static am_answer *answer_to(am_dns_session *s, am_str name, am_dns_type type)
         am_dns_poll(s);
     else
         wait_for(s, q);
+    if (q->answer->ours)
+        s->fault = q->answer->pub.reason;
     return q->answer;
 }
 
@@ -476,6 +484,11 @@ const am_dns_lookup *am_dns_lookups(const am_dns_session *s, size_t *n, bool *fu
 unsigned am_dns_waited(const am_dns_session *s)
 {
     return s->waited;
+}
+
+const char *am_dns_fault(const am_dns_session *s)
+{
+    return s->fault;
 }
 
 void am_dns_end(am_dns_session *s)

@@ -142,6 +142,10 @@ const am_dns_lookup *am_dns_lookups(const am_dns_session *s, size_t *n, bool *fu
 /* How many distinct questions were waited for so far; does not depend on early asking. */
 unsigned am_dns_waited(const am_dns_session *s);
 
+/* NULL, or why a question that was waited for was not answered though the DNS may know: a bound of
+ * ours ("out of memory", "too many questions in flight", ...). A constant. */
+const char *am_dns_fault(const am_dns_session *s);
+
 /* Gives all answers back; questions still in flight go on into the cache.
  * NULL is fine. */
 void am_dns_end(am_dns_session *s);

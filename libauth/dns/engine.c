@@ -127,7 +127,10 @@ static void finish(am_engine *e, am_question *q, am_answer *x)
 
 static void give_up(am_engine *e, am_question *q, const char *reason)
 {
-    finish(e, q, am_answer_failed(reason));
+    if (q->crowded)
+        finish(e, q, am_answer_ours("too many connections to resolvers"));
+    else
+        finish(e, q, am_answer_failed(reason));
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -165,6 +168,7 @@ static void try_on(am_engine *e, am_question *q)
         q->tried |= 1u << server;
         if (am_udp_send(e, q, q->server)) {
             q->pending = true;
+            q->crowded = false;
             set_deadline(e, q);
             return;
         }
@@ -270,7 +274,8 @@ static void try_otherwise(am_engine *e, am_question *q, unsigned from, const am_
     am_server *s = &e->servers.server[from];
     switch (r->kind) {
     case AM_WIRE_TRUNCATED:
-        if (am_tcp_start(e, q, from))
+        q->crowded = !am_tcp_start(e, q, from);
+        if (q->tcp)
             set_deadline(e, q);
         return;
     case AM_WIRE_RECASED:
@@ -430,6 +435,7 @@ am_engine *am_engine_new(const am_servers *servers, uint32_t max_ttl, am_error *
     e->servers = *servers;
     e->max_ttl = max_ttl;
     e->inbox_end = &e->inbox;
+    e->tcp_end = &e->tcp;
     pthread_mutex_init(&e->lock, NULL);
     int rc = open_engine(e) ? start_thread(e) : errno;
     if (rc == 0)

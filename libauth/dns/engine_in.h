@@ -7,7 +7,7 @@
 
 enum {
     AM_POOL = 8,           /* sockets of one server that take new questions */
-    AM_TCP_MAX = 64,       /* connections at one time */
+    AM_TCP_MAX = 256,      /* connections at one time */
     AM_PACKET_MAX = 65535, /* octets */
 };
 
@@ -50,6 +50,7 @@ typedef struct am_tcp {
     uint8_t length[2];
     uint8_t *in; /* once the length is known */
     size_t want, got;
+    struct am_tcp *next, **at; /* in the engine's list */
 } am_tcp;
 
 struct am_question {
@@ -65,6 +66,7 @@ struct am_question {
     unsigned failed; /* servers that cannot answer it */
     bool pending;    /* a try is under way */
     bool plain, no_edns;
+    bool crowded;       /* the last try had no connection, or lost it to another question */
     const char *reason; /* of the last failure */
     am_try *tries;      /* the latest first */
     am_tcp *tcp;        /* the present try, where it goes over TCP */
@@ -88,7 +90,8 @@ struct am_engine {
     am_socket *pool[AM_SERVERS_MAX][AM_POOL];
     am_socket *retired;
     size_t tcps;
-    uint8_t random[1024]; /* the last random_left octets are fresh */
+    am_tcp *tcp, **tcp_end; /* the oldest first */
+    uint8_t random[1024];   /* the last random_left octets are fresh */
     size_t random_left;
     uint8_t packet[AM_PACKET_MAX];
 };

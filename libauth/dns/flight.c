@@ -77,6 +77,21 @@ static am_flight *new_flight(am_flights *t, const am_qkey *k)
     return f;
 }
 
+bool am_flights_crowded(const am_flights *t)
+{
+    return atomic_load(&t->flying) >= AM_FLIGHTS_MAX / 2;
+}
+
+void am_flight_want(am_flight *f)
+{
+    atomic_store(&f->wanted, true);
+}
+
+bool am_flight_wanted(const am_flight *f)
+{
+    return atomic_load(&f->wanted);
+}
+
 /* The key is in nobody's table yet; under the shard's lock. */
 static am_join take_off(am_flights *t, const am_qkey *k, am_flight **at, am_flight **f)
 {
@@ -205,7 +220,7 @@ void am_flight_land(am_flight *f, am_answer *x)
     am_flight **at = place_of(f->table, &f->key);
     *at = f->next;
     atomic_fetch_sub(&f->table->flying, 1);
-    if (x)
+    if (x && !x->ours)
         am_cache_put(f->table->cache, &f->key, x, am_now());
     f->answer = x;
     f->landed = true;

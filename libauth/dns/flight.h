@@ -36,10 +36,17 @@ typedef struct am_flight {
     atomic_uint refs;
     am_ear *ears;
     bool landed;
-    am_answer *answer; /* a reference; NULL though landed: out of memory */
+    atomic_bool wanted; /* somebody has waited for it */
+    am_answer *answer;  /* a reference; NULL though landed: out of memory */
 } am_flight;
 
 enum { AM_FLIGHTS_MAX = 20000 }; /* at one time; more than that fail at once */
+
+/* Half of them: no more are asked early, so that there is room for those that are waited for. */
+bool am_flights_crowded(const am_flights *t);
+
+void am_flight_want(am_flight *f);
+bool am_flight_wanted(const am_flight *f);
 
 /* Answers go into `cache`, which must live longer. NULL: out of memory. */
 am_flights *am_flights_new(am_cache *cache);

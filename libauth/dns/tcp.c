@@ -2,10 +2,11 @@
  * tcp: one question over a connection of its own (RFC 1035 4.2.2, RFC 7766).
  *
  * For: the engine, after a truncated answer. Where AM_TCP_MAX connections are
- * open no more are made, and the question waits for its next try. Waits:
- * never; reads and writes take what comes. Memory: a connection is malloc'd,
- * and the answer's octets once their number is known. Callers: the engine's
- * thread.
+ * open, the oldest ends that nobody waits for, or, for a question that somebody
+ * waits for, the oldest of all: who lets many questions hang holds up no other.
+ * A question without a connection waits for its next try. Waits: never; reads and writes take what
+ * comes. Memory: a connection is malloc'd, and the answer's octets once their number is known.
+ * Callers: the engine's thread.
  */
 #include "libauth/dns/engine_in.h"
 
@@ -18,6 +19,11 @@
 static void free_tcp(am_engine *e, am_tcp *c)
 {
     e->tcps--;
+    *c->at = c->next;
+    if (c->next)
+        c->next->at = c->at;
+    else
+        e->tcp_end = c->at;
     free(c->in);
     c->in = NULL;
     am_engine_bury(e, &c->watch);
@@ -97,9 +103,25 @@ static bool connect_tcp(am_engine *e, am_tcp *c)
     return false;
 }
 
+/* One connection less, so that there is room for this question. False: others come first. */
+static bool make_room(am_engine *e, const am_question *q)
+{
+    am_tcp *c = e->tcp;
+    while (c && am_flight_wanted(c->question->flight))
+        c = c->next;
+    if (!c && am_flight_wanted(q->flight))
+        c = e->tcp;
+    if (!c)
+        return false;
+    c->question->crowded = true;
+    am_tcp_stop(e, c->question);
+    return true;
+}
+
 bool am_tcp_start(am_engine *e, am_question *q, unsigned server)
 {
-    am_tcp *c = e->tcps < AM_TCP_MAX ? calloc(1, sizeof *c) : NULL;
+    bool room = e->tcps < AM_TCP_MAX || make_room(e, q);
+    am_tcp *c = room ? calloc(1, sizeof *c) : NULL;
     if (!c)
         return false;
     c->watch.ready = on_tcp;
@@ -116,6 +138,9 @@ bool am_tcp_start(am_engine *e, am_question *q, unsigned server)
     c->out[1] = (uint8_t)n;
     c->out_n = n + 2;
     e->tcps++;
+    c->at = e->tcp_end;
+    *e->tcp_end = c;
+    e->tcp_end = &c->next;
     q->tcp = c;
     atomic_fetch_add_explicit(&e->sent, 1, memory_order_relaxed);
     return true;

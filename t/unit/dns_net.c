@@ -2,6 +2,7 @@
 #include "t/unit/dns_server.h"
 
 #include "libauth/dns/engine.h"
+#include "libauth/dns/flight.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -843,6 +844,97 @@ static void many_over_tcp(void **state)
     stop_server(s);
 }
 
+/* ---- Strangers who keep everything busy ---- */
+
+enum { HELD = 600 };
+static int held[HELD];
+static atomic_int holds;
+
+/* All is truncated; over TCP names that begin with h are never answered, and the line stays open.
+ */
+static void answer_or_hold(server *s, const query *q)
+{
+    (void)s;
+    if (q->tcp && q->name[0] == 'h' && atomic_load(&holds) < HELD)
+        held[atomic_fetch_add(&holds, 1)] = dup(q->fd);
+    else
+        truncated(q);
+}
+
+static void wait_until(const atomic_int *n, int least)
+{
+    int64_t end = am_now() + 20000;
+    while (atomic_load(n) < least && am_now() < end)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    assert_true(atomic_load(n) >= least);
+}
+
+/* Where all connections hang, a question that somebody waits for takes the place of the oldest. */
+static void hanging_connections(bool wanted)
+{
+    server *s = start_server(answer_or_hold, NULL);
+    net n = open_net(8000, 0, s->address, NULL);
+    am_arena *a = am_arena_new(0);
+    const am_dns_limits many = {.questions = HELD, .wait_ms = 1};
+    am_dns_session *stranger = am_dns_begin(n.dns, a, &many, NULL);
+    atomic_store(&holds, 0);
+    for (int i = 0; i < 300; i++)
+        am_dns_start(stranger, am_str_format(a, "h%d.test", i), AM_DNS_TXT);
+    for (int i = 0; wanted && i < 300; i++)
+        (void)am_dns_wait(stranger, "t", "t", am_str_format(a, "h%d.test", i), AM_DNS_TXT);
+    wait_until(&holds, 256);
+    int64_t from = am_now();
+    want_int("an answer", ask(&n, "good.test", AM_DNS_TXT)->n, 200);
+    want_int("another", ask(&n, "other.test", AM_DNS_TXT)->n, 200);
+    assert_in_range(am_now() - from, 0, 4000);
+    assert_null(am_dns_fault(n.session));
+    am_dns_end(stranger);
+    am_arena_free(a);
+    close_net(&n);
+    stop_server(s);
+    for (int i = 0; i < holds; i++)
+        close(held[i]);
+}
+
+static void connections_hang(void **state)
+{
+    (void)state;
+    hanging_connections(false);
+    hanging_connections(true);
+}
+
+static void answer_few(server *s, const query *q)
+{
+    (void)s;
+    if (q->name[0] != 'h')
+        send_txt(q, "ok");
+}
+
+/* Early questions take half of the room, so that there is some for those that are waited for. */
+static void the_table_is_full(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_few, NULL);
+    net n = open_net(9000, 0, s->address, NULL);
+    am_arena *a = am_arena_new(0);
+    const am_dns_limits many = {.questions = 2 * AM_FLIGHTS_MAX, .wait_ms = 1};
+    am_dns_session *stranger = am_dns_begin(n.dns, a, &many, NULL);
+    for (int i = 0; i < AM_FLIGHTS_MAX / 2 + 100; i++)
+        am_dns_start(stranger, am_str_format(a, "h%d.test", i), AM_DNS_TXT);
+    want_int("asked early", am_dns_count(n.dns).questions, AM_FLIGHTS_MAX / 2);
+    want_answer(&n, "good.test", AM_DNS_TXT, "ok");
+    assert_null(am_dns_fault(n.session));
+    for (int i = 0; i < AM_FLIGHTS_MAX; i++)
+        (void)am_dns_wait(stranger, "t", "t", am_str_format(a, "h%d.test", i), AM_DNS_TXT);
+    assert_null(am_dns_fault(stranger));
+    want_answer(&n, "nobody.test", AM_DNS_TXT, "temporary failure: too many questions in flight");
+    want_str("whose fault", am_str_of(am_dns_fault(n.session)), "too many questions in flight");
+    am_dns_end(stranger);
+    am_arena_free(a);
+    close_net(&n);
+    stop_server(s);
+}
+
 /* Where no socket can be opened, questions fail in time; and work again later. */
 static void no_sockets(void **state)
 {
@@ -1043,6 +1135,8 @@ int main(void)
         cmocka_unit_test(a_question_offers_the_turn),
         cmocka_unit_test(many_names),
         cmocka_unit_test(many_over_tcp),
+        cmocka_unit_test(connections_hang),
+        cmocka_unit_test(the_table_is_full),
         cmocka_unit_test(no_sockets),
         cmocka_unit_test(floods_are_survived),
         cmocka_unit_test(times_to_live),
