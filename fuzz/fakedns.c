@@ -287,10 +287,16 @@ void am_dns_keep(am_dns_session *s, unsigned questions)
 }
 
 /* Nothing takes time here. */
-void am_dns_keep_time(am_dns_session *s, bool half)
+int64_t am_dns_keep_time(am_dns_session *s)
 {
     (void)s;
-    (void)half;
+    return 0;
+}
+
+void am_dns_keep_time_end(am_dns_session *s, int64_t before)
+{
+    (void)s;
+    (void)before;
 }
 
 /* Hands on what waits. What that leads to is handed on, too. */
@@ -343,6 +349,12 @@ void am_dns_turn(am_dns_session *s, am_turn *turn)
 unsigned am_dns_waited(const am_dns_session *s)
 {
     return s->waited;
+}
+
+const char *am_dns_fault(const am_dns_session *s)
+{
+    (void)s;
+    return NULL;
 }
 
 const am_dns_answer *am_dns_wait(

@@ -204,11 +204,11 @@ const am_evidence *am_message_envelope(am_message *m, bool all)
 {
     unsigned signatures = m->options->dkim.max_signatures;
     am_dns_keep(m->context.dns, (signatures ? signatures : SIGNATURES) + DMARC_QUESTIONS);
-    am_dns_keep_time(m->context.dns, true); /* the author is not known yet, nor asked about */
+    int64_t kept = am_dns_keep_time(m->context.dns); /* the author is not known yet */
     am_client_finish_sender(m);
     if (all)
         am_client_finish_name(m);
-    am_dns_keep_time(m->context.dns, false);
+    am_dns_keep_time_end(m->context.dns, kept);
     am_dns_keep(m->context.dns, 0);
     if (am_arena_failed(m->arena))
         m->evidence.fault = "out of memory";

@@ -301,9 +301,22 @@ void am_dns_keep(am_dns_session *s, unsigned questions)
     s->kept = questions < half ? questions : half;
 }
 
-void am_dns_keep_time(am_dns_session *s, bool half)
+/* What may still be waited now. */
+static int64_t spare_time(const am_dns_session *s)
 {
-    s->wait_kept = half ? s->wait_left / 2 : 0;
+    return s->wait_left > s->wait_kept ? s->wait_left - s->wait_kept : 0;
+}
+
+int64_t am_dns_keep_time(am_dns_session *s)
+{
+    int64_t before = s->wait_kept;
+    s->wait_kept += spare_time(s) / 2;
+    return before;
+}
+
+void am_dns_keep_time_end(am_dns_session *s, int64_t before)
+{
+    s->wait_kept = before;
 }
 
 static question *start(am_dns_session *s, am_str name, am_dns_type type)
@@ -395,8 +408,7 @@ static void tell(am_dns_session *s, int64_t now)
 
 static void wait_for(am_dns_session *s, question *q)
 {
-    int64_t spare = s->wait_left > s->wait_kept ? s->wait_left - s->wait_kept : 0;
-    int64_t from = am_now(), now = from, until = from + spare;
+    int64_t from = am_now(), now = from, until = from + spare_time(s);
     bool more = true;
     am_dns_poll(s);
     if (q->flight)

@@ -102,8 +102,10 @@ am_dns_session *am_dns_begin(
  * later, whatever the ones before them ask; at most half of what is left. 0: nothing is kept. */
 void am_dns_keep(am_dns_session *s, unsigned questions);
 
-/* The same for time: true keeps half of what is left, false nothing. */
-void am_dns_keep_time(am_dns_session *s, bool half);
+/* The same for time: half of what may still be waited is kept, until am_dns_keep_time_end gets what
+ * this returned. They nest. */
+int64_t am_dns_keep_time(am_dns_session *s);
+void am_dns_keep_time_end(am_dns_session *s, int64_t before);
 
 /* While am_dns_wait waits, `tell` is called every two seconds, from the thread that waits. */
 void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg);

@@ -49,7 +49,18 @@ static bool validate(am_spf_eval *e, const am_dns_answer *ptr)
     return true;
 }
 
-/* Fills e->name once. Errors of the DNS leave it empty. */
+static bool ask_names(am_spf_eval *e, am_str reverse)
+{
+    const am_dns_answer *ptr = am_spf_ask(e, "7208 5.5", reverse, AM_DNS_PTR);
+    if (!ptr)
+        return false;
+    e->names_known = true;
+    e->names_void = ptr->status == AM_DNS_NODATA || ptr->status == AM_DNS_NXDOMAIN;
+    return validate(e, ptr);
+}
+
+/* Fills e->name once. Errors of the DNS leave it empty; so does the end of the time that these
+ * names may take: they are the client's own, and the rest of the record is the domain's. */
 static bool find_names(am_spf_eval *e)
 {
     if (e->names_known)
@@ -57,12 +68,10 @@ static bool find_names(am_spf_eval *e)
     am_str reverse = am_ip_reverse(e->c->arena, &e->ip);
     if (!reverse.p)
         return am_spf_fail(e, AM_TEMPERROR, "out of memory");
-    const am_dns_answer *ptr = am_spf_ask(e, "7208 5.5", reverse, AM_DNS_PTR);
-    if (!ptr)
-        return false;
-    e->names_known = true;
-    e->names_void = ptr->status == AM_DNS_NODATA || ptr->status == AM_DNS_NXDOMAIN;
-    return validate(e, ptr);
+    int64_t kept = am_dns_keep_time(e->c->dns);
+    bool good = ask_names(e, reverse);
+    am_dns_keep_time_end(e->c->dns, kept);
+    return good;
 }
 
 bool am_spf_set_p(am_spf_eval *e, am_str domain, am_spf_string s, bool counted)

@@ -13,7 +13,7 @@
 
 /* Questions of one check_host that are asked early: enough for honest records, and few enough that
  * a record which fans out makes no others work beyond what is waited for in the end. */
-enum { EARLY = 24 };
+enum { EARLY = 24, LONG_RECORD = 64 << 10 /* octets, parsed */ };
 
 /* What is asked early for one check_host, whose limits (4.6.4) hold here too. */
 typedef struct warmth {
@@ -38,12 +38,20 @@ typedef struct place {
 
 static void warm_record(warmth *w, const am_spf_record *r, am_str domain, unsigned depth);
 
+/* A record that is too long to be kept with its answer is parsed for this once. */
 static void on_record(void *at, const am_dns_answer *x)
 {
     const place *p = at;
     const am_spf_record *r;
-    if (p->depth < AM_SPF_DEPTH_MAX && am_spf_select(NULL, x, p->w->e.scope, &r, NULL) == AM_PASS)
+    if (p->depth >= AM_SPF_DEPTH_MAX)
+        return;
+    am_result found = am_spf_select(NULL, x, p->w->e.scope, &r, NULL);
+    am_arena *a = found == AM_TEMPERROR ? am_arena_new(LONG_RECORD) : NULL;
+    if (a)
+        found = am_spf_select(a, x, p->w->e.scope, &r, NULL);
+    if (found == AM_PASS)
         warm_record(p->w, r, p->domain, p->depth + 1);
+    am_arena_free(a);
 }
 
 static void warm_domain(warmth *w, am_str domain, unsigned depth)

@@ -284,6 +284,9 @@ def nothing_from_dmarc():
         "i.victim.example": [{"TXT": "v=spf1 include:j.victim.example -all"}],
         "j.victim.example": [{"TXT": "v=spf1 ip4:192.0.2.99 -all"}],
         "_dmarc.victim.example": [{"TXT": "v=DMARC1; p=reject"}],
+        "ptr.example": [{"TXT": "v=spf1 ptr include:i.victim.example -all"}],
+        "_dmarc.ptr.example": [{"TXT": "v=DMARC1; p=reject"}],
+        "7.2.0.192.in-addr.arpa": [{"PTR": "k%d._domainkey.slow.example" % i} for i in range(9)],
         "9.2.0.192.in-addr.arpa": [{"PTR": "p%d.slow.example" % i} for i in range(10)],
     }
     zone.update({"p%d.slow.example" % i: [{"DELAY": 1000}, {"A": "192.0.2.77"}] for i in range(10)})
@@ -302,6 +305,8 @@ def nothing_from_dmarc():
                 ("slow HELO", "yes", "2", "", dict(helo="slow.example", mail_from="a@victim.example"), plain),
                 ("slow HELO, nothing asked early", "no", "2", "", dict(helo="slow.example", mail_from="a@victim.example"), plain),
                 ("slow reverse names", "no", "1", "", dict(ip="192.0.2.9", helo="x", mail_from="a@victim.example"), plain),
+                ("slow names for ptr", "no", "2", "", dict(ip="192.0.2.7", helo="x", mail_from="a@ptr.example"),
+                 plain.replace("victim", "ptr")),
                 ("slow MAIL FROM", "yes", "2", "", dict(helo="x", mail_from="a@slow.example"), mine + plain),
                 ("slow MAIL FROM, nothing asked early", "no", "2", "", dict(helo="x", mail_from="a@slow.example"), mine + plain),
                 ("slow keys", "yes", "2", "", dict(helo="x", mail_from="a@victim.example"), heap + mine + plain),

@@ -530,6 +530,27 @@ static void deadline_is_kept(void **state)
     stop_server(s);
 }
 
+/* Half of what is left is kept for later, and a half of the rest within that. */
+static void time_is_kept(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_never, NULL);
+    net n = open_net(5000, 800, s->address, NULL);
+    const struct {
+        const char *name;
+        int took;
+    } cases[] = {{"within.test", 200}, {"half.test", 200}, {"all.test", 400}, {"none.test", 0}};
+    int64_t before = am_dns_keep_time(n.session), within = am_dns_keep_time(n.session);
+    for (size_t i = 0; i < 4; i++) {
+        int64_t from = am_now();
+        want_answer(&n, cases[i].name, AM_DNS_TXT, "temporary failure: timeout");
+        assert_in_range(am_now() - from + 1, cases[i].took, cases[i].took + 150);
+        am_dns_keep_time_end(n.session, i == 0 ? within : before);
+    }
+    close_net(&n);
+    stop_server(s);
+}
+
 static void answer_ok(server *s, const query *q)
 {
     (void)s;
@@ -1124,6 +1145,7 @@ int main(void)
         cmocka_unit_test(late_answer_counts),
         cmocka_unit_test(silence_ends),
         cmocka_unit_test(deadline_is_kept),
+        cmocka_unit_test(time_is_kept),
         cmocka_unit_test(much_is_lost),
         cmocka_unit_test(dead_servers_are_left),
         cmocka_unit_test(a_dead_name_downs_nobody),
