@@ -34,6 +34,7 @@ am_message *am_message_new(am_dns *dns, const am_options *o)
         free(m);
         return NULL;
     }
+    am_arena_share(a, o->budget);
     m->options = o;
     m->arena = a;
     m->trace.arena = a;

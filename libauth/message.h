@@ -13,6 +13,7 @@ typedef struct am_options {
     am_trust_list trusted_sealers; /* none: a DMARC fail is never overridden */
     am_dns_limits dns;
     size_t max_memory;        /* octets of a message's arena; 0: 64 MiB */
+    am_budget *budget;        /* of all messages together; NULL: no bound */
     size_t max_fields;        /* header fields; 0: 10000 */
     size_t max_header_octets; /* 0: 8 MiB */
     /* Behind a gateway: where the client is one of these, the first hop that is not is judged. */

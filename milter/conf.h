@@ -98,7 +98,7 @@ typedef struct am_conf {
         am_template url;
     } policy;
     struct {
-        size_t header_octets, memory;
+        size_t header_octets, memory, memory_total;
         unsigned fields, dns_questions, sessions, silence; /* silence: seconds */
         unsigned client_sessions, recipients;              /* client_sessions 0: no bound */
     } limits;

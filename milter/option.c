@@ -187,7 +187,7 @@ bool am_option_octets(am_arena *a, const am_option *o, const char *text, void *t
     v <<= shift;
     if ((double)v < o->min)
         return false;
-    size_t octets = (size_t)v;
+    size_t octets = v > SIZE_MAX ? SIZE_MAX : (size_t)v;
     memcpy(to, &octets, sizeof octets);
     return true;
 }
@@ -331,6 +331,7 @@ const am_option am_option_table[] = {
     {"limits", "header-octets", "8M", OCTETS(limits.header_octets, 64 * KIB, 64 * MIB)},
     {"limits", "fields", "10000", NUMBER(limits.fields, 100, 100000)},
     {"limits", "memory", "64M", OCTETS(limits.memory, 1 * MIB, 2 * GIB)},
+    {"limits", "memory-total", "1G", OCTETS(limits.memory_total, 16 * MIB, 1024 * GIB)},
     {"limits", "dns-questions", "150", NUMBER(limits.dns_questions, 10, 10000)},
     {"limits", "sessions", "10000", NUMBER(limits.sessions, 1, AM_CONF_SESSIONS_MAX)},
     {"limits", "sessions-per-client", "100",

@@ -48,6 +48,7 @@ static struct {
     atomic_uint sessions;
     am_clients *clients; /* NULL: not counted */
     am_turns *turns;
+    am_budget memory;
 } worker;
 
 am_session *am_worker_enter(void)
@@ -167,6 +168,8 @@ static int prepare(const am_worker_start *w)
     worker.conf = w->conf;
     am_conf_options(w->conf, &worker.options);
     worker.options.turns = worker.turns = am_turns_new(processors(), PATIENCE_MS);
+    worker.memory.max = w->conf->limits.memory_total;
+    worker.options.budget = &worker.memory;
     open_declog(w->conf);
     if (w->conf->limits.client_sessions && !(worker.clients = am_clients_new())) {
         am_log(LOG_ERR, "out of memory");

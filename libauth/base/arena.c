@@ -4,7 +4,7 @@
  * For: everything whose life ends with a message. Pieces are cut from blocks;
  * a piece larger than a block gets a block of its own. Nothing is freed alone.
  * Waits: never. Memory: owned by whoever called am_arena_new. Callers: anyone;
- * an arena belongs to one thread at a time.
+ * an arena belongs to one thread at a time, a budget to all.
  *
  * Built with AddressSanitizer, a gap that nobody may touch follows each piece.
  */
@@ -42,6 +42,8 @@ typedef struct block {
 struct am_arena {
     block *first, *current; /* current: the block that small pieces are cut from */
     size_t cap, used;
+    am_budget *budget; /* NULL: none */
+    size_t taken;      /* of it */
     bool failed;
 };
 
@@ -53,9 +55,47 @@ am_arena *am_arena_new(size_t cap)
     return a;
 }
 
+void am_arena_share(am_arena *a, am_budget *b)
+{
+    a->budget = b;
+}
+
+static bool take(am_arena *a, size_t n)
+{
+    am_budget *b = a->budget;
+    if (!b)
+        return true;
+    size_t max =
+        n > AM_BUDGET_SMALL || a->taken > AM_BUDGET_SMALL - n ? b->max - b->max / 4 : b->max;
+    if (n > max || atomic_fetch_add(&b->used, n) > max - n) {
+        if (n <= max)
+            atomic_fetch_sub(&b->used, n);
+        return false;
+    }
+    a->taken += n;
+    return true;
+}
+
+static void give_back(am_arena *a)
+{
+    if (a->budget)
+        atomic_fetch_sub(&a->budget->used, a->taken);
+    a->taken = 0;
+}
+
+bool am_arena_charge(am_arena *a, size_t n)
+{
+    if ((a->cap && n > a->cap - a->used) || !take(a, n)) {
+        a->failed = true;
+        return false;
+    }
+    a->used += n;
+    return true;
+}
+
 static block *new_block(am_arena *a, size_t size)
 {
-    block *b = malloc(sizeof *b + size);
+    block *b = take(a, sizeof *b + size) ? malloc(sizeof *b + size) : NULL;
     if (!b)
         return NULL;
     b->size = size;
@@ -140,6 +180,11 @@ void am_arena_reset(am_arena *a)
         }
     }
     a->first = a->current = keep;
+    give_back(a);
+    if (keep && a->budget) {
+        a->taken = sizeof *keep + keep->size;
+        atomic_fetch_add(&a->budget->used, a->taken);
+    }
     a->used = 0;
     a->failed = false;
 }
@@ -152,5 +197,6 @@ void am_arena_free(am_arena *a)
         next = b->next;
         free(b);
     }
+    give_back(a);
     free(a);
 }

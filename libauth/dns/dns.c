@@ -4,8 +4,8 @@
  * For: all methods. A session remembers each question of its message, so that
  * asking twice is asking once and the answer never changes meanwhile. Waits:
  * am_dns_wait alone. Memory: a session and its list lie in the message's
- * arena; it holds references to its answers until am_dns_end. Callers: a
- * backend any thread, a session one thread at a time.
+ * arena; it holds references to its answers until am_dns_end, and these count
+ * in the arena. Callers: a backend any thread, a session one thread at a time.
  */
 #include "libauth/dns/dns.h"
 #include "libauth/dns/engine.h"
@@ -207,6 +207,10 @@ static void leave_flight(am_dns_session *s, question *q)
 
 static void settle(am_dns_session *s, question *q, am_answer *x)
 {
+    if (x && !is_own(s->dns, x) && !am_arena_charge(s->arena, x->bytes)) {
+        am_answer_unref(x);
+        x = NULL;
+    }
     q->answer = x ? x : &s->dns->own[NO_MEMORY];
     leave_flight(s, q);
     if (q->answer->pub.status == AM_DNS_TEMPFAIL)

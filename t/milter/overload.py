@@ -123,6 +123,35 @@ def idle_ones():
         ok(True, "all leave at once, and it goes on")
 
 
+def large_one(d):
+    """A message of 2 MB of header, but for its end."""
+    c = opened(d)
+    c.connect("192.0.2.1")
+    c.helo("mail.garden.example")
+    c.envelope("news@garden.example")
+    for _ in range(40):
+        c.header("X-Large", " " + "x" * 50000)
+    c.header("From", " news@garden.example")
+    c.eoh()
+    return c
+
+
+def memory_of_all():
+    """Large messages share limits.memory-total: those that have no room are put off, and small ones always have some."""
+    with daemon("limits { memory-total = 64M }\n") as d:
+        large = [large_one(d) for _ in range(40)]
+        judged(d.socket)
+        ok(True, "a small message is judged meanwhile")
+        codes = [c.eom()[1][0] for c in large]
+        ok(16 < codes.count("a") < 32, "of 40 large ones some are accepted: %d" % codes.count("a"))
+        is_(codes.count("y"), 40 - codes.count("a"), "and the others told to come again")
+        ok(d.logged("action=tempfail(out"), "which is logged as a fault of ours")
+        for c in large:
+            c.close()
+        with large_one(d) as c:
+            is_(c.eom()[1][0], "a", "and when they are gone there is room for others")
+
+
 def half_open():
     """Connections that say nothing, or half a packet, or never finish their message."""
     hello = struct.pack(">I", 13) + b"O" + struct.pack(">III", 6, 0x1FF, 0x1FFFFF)
@@ -290,4 +319,4 @@ def handed_on():
         a.close()
 
 
-tap.run(cap, idle_ones, half_open, silent_ones, closing, of_the_worker, of_the_supervisor, handed_on)
+tap.run(cap, idle_ones, memory_of_all, half_open, silent_ones, closing, of_the_worker, of_the_supervisor, handed_on)

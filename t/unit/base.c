@@ -27,6 +27,29 @@ static void arena_bounds(void **state)
         assert_non_null(am_arena_alloc(a, 100));
     assert_null(am_arena_array(a, SIZE_MAX / 2, 3));
     am_arena_free(a);
+
+    am_budget all = {.max = 4 << 20}; /* a small arena may have of all, others of 3 MiB */
+    am_arena *large = am_arena_new(0), *small = am_arena_new(0);
+    am_arena_share(large, &all);
+    am_arena_share(small, &all);
+    for (int i = 0; i < 29; i++)
+        assert_non_null(am_arena_alloc(large, 100000));
+    assert_true(am_arena_charge(large, 100000));
+    assert_false(am_arena_charge(large, 1 << 20));
+    assert_true(am_arena_failed(large));
+    assert_null(am_arena_alloc(large, 1 << 20));
+    for (int i = 0; i < 2; i++)
+        assert_non_null(am_arena_alloc(small, 100000));
+    assert_null(am_arena_alloc(small, 100000)); /* no longer small */
+    assert_null(am_arena_alloc(small, SIZE_MAX / 2));
+    assert_false(am_arena_charge(small, SIZE_MAX));
+    am_arena_free(large);
+    assert_in_range(all.used, 200000, 210000);
+    assert_non_null(am_arena_alloc(small, 100000));
+    am_arena_reset(small);
+    assert_in_range(all.used, 0, 5000);
+    am_arena_free(small);
+    assert_int_equal(all.used, 0);
 }
 
 static void buf_grows_and_stops(void **state)

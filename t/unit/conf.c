@@ -69,6 +69,7 @@ static void defaults(void **state)
         assert_null(c->dmarc.psl);
         assert_int_equal(c->dmarc.malformed_from, AM_MALFORMED_DEFAULT);
         assert_int_equal(c->limits.memory, 64 << 20);
+        assert_int_equal(c->limits.memory_total, 1 << 30);
         assert_int_equal(c->log.to, AM_LOG_SYSLOG);
         assert_int_equal(c->log.level, LOG_INFO);
     }
@@ -93,7 +94,7 @@ static const char everything[] =
     "       max-rsa-bits = 8192 clock-drift = 0 }\n"
     "arc { trusted-sealers = {\"Example.ORG.\", \"b\\u00fccher.example\", \"*.Example.net\"} }\n"
     "dmarc { enforce = yes max-walks = 4 malformed-from = quarantine org-domain = tree-walk }\n"
-    "limits { header-octets = 1m fields = 500 memory = 2M dns-questions = 30 sessions = 7\n"
+    "limits { header-octets = 1m fields = 500 memory = 2M memory-total = 64M dns-questions = 30 sessions = 7\n"
     "         silence = 60 }\n"
     "authres { full-sender = yes dnssec = yes }\n";
 
@@ -163,6 +164,7 @@ static void all_options(void **state)
     assert_int_equal(o.max_header_octets, 1 << 20);
     assert_int_equal(o.max_fields, 500);
     assert_int_equal(o.max_memory, 2 << 20);
+    assert_int_equal(c->limits.memory_total, 64 << 20);
     assert_int_equal(o.dns.questions, 30);
     assert_int_equal(c->limits.sessions, 7);
     assert_int_equal(c->limits.silence, 60);

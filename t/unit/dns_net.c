@@ -931,27 +931,50 @@ static void answer_few(server *s, const query *q)
         send_txt(q, "ok");
 }
 
+/* Strangers' messages, each with its names. */
+enum { STRANGERS = 101, NAMES = 200 };
+
+typedef struct crowd {
+    am_arena *arena;
+    am_dns_session *session[STRANGERS];
+} crowd;
+
+static am_str name_of(crowd *c, int who, int i)
+{
+    return am_str_format(c->arena, "h%d.m%d.test", i, who);
+}
+
+static void begin_crowd(crowd *c, am_dns *dns)
+{
+    const am_dns_limits limits = {.questions = NAMES, .wait_ms = 1};
+    c->arena = am_arena_new(0);
+    for (int who = 0; who < STRANGERS; who++)
+        c->session[who] = am_dns_begin(dns, c->arena, &limits, NULL);
+}
+
 /* Early questions take half of the room, so that there is some for those that are waited for. */
 static void the_table_is_full(void **state)
 {
     (void)state;
     server *s = start_server(answer_few, NULL);
     net n = open_net(9000, 0, s->address, NULL);
-    am_arena *a = am_arena_new(0);
-    const am_dns_limits many = {.questions = 2 * AM_FLIGHTS_MAX, .wait_ms = 1};
-    am_dns_session *stranger = am_dns_begin(n.dns, a, &many, NULL);
-    for (int i = 0; i < AM_FLIGHTS_MAX / 2 + 100; i++)
-        am_dns_start(stranger, am_str_format(a, "h%d.test", i), AM_DNS_TXT);
+    crowd c;
+    begin_crowd(&c, n.dns);
+    for (int who = 0; who < STRANGERS; who++)
+        for (int i = 0; i < NAMES; i++)
+            am_dns_start(c.session[who], name_of(&c, who, i), AM_DNS_TXT);
     want_int("asked early", am_dns_count(n.dns).questions, AM_FLIGHTS_MAX / 2);
     want_answer(&n, "good.test", AM_DNS_TXT, "ok");
     assert_null(am_dns_fault(n.session));
-    for (int i = 0; i < AM_FLIGHTS_MAX; i++)
-        (void)am_dns_wait(stranger, "t", "t", am_str_format(a, "h%d.test", i), AM_DNS_TXT);
-    assert_null(am_dns_fault(stranger));
+    for (int who = 0; who < STRANGERS - 1; who++)
+        for (int i = 0; i < NAMES; i++)
+            (void)am_dns_wait(c.session[who], "t", "t", name_of(&c, who, i), AM_DNS_TXT);
+    assert_null(am_dns_fault(c.session[STRANGERS - 2]));
     want_answer(&n, "nobody.test", AM_DNS_TXT, "temporary failure: too many questions in flight");
     want_str("whose fault", am_str_of(am_dns_fault(n.session)), "too many questions in flight");
-    am_dns_end(stranger);
-    am_arena_free(a);
+    for (int who = 0; who < STRANGERS; who++)
+        am_dns_end(c.session[who]);
+    am_arena_free(c.arena);
     close_net(&n);
     stop_server(s);
 }

@@ -213,7 +213,7 @@ static inline bool bind_server(server *s)
     s->tcp = socket(AF_INET, SOCK_STREAM, 0);
     if (bind(s->udp, (struct sockaddr *)&a, sizeof a) == 0 &&
         getsockname(s->udp, (struct sockaddr *)&a, &len) == 0 &&
-        bind(s->tcp, (struct sockaddr *)&a, sizeof a) == 0 && listen(s->tcp, 16) == 0) {
+        bind(s->tcp, (struct sockaddr *)&a, sizeof a) == 0 && listen(s->tcp, 512) == 0) {
         s->port = ntohs(a.sin_port);
         return true;
     }
