@@ -408,6 +408,7 @@ static void begin_strips(am_session *s, const am_evidence *e, am_outcome *o)
     o->strip[o->strips++] = am_strip_begin_all(h, our_name(s, 1), s->seen[1]);
     if (!am_str_iis(am_str_of(our_name(s, 2)), our_name(s, 1)))
         o->strip[o->strips++] = am_strip_begin_all(h, our_name(s, 2), s->seen[2]);
+    o->strip[o->strips++] = am_strip_begin_hidden(a, h, am_str_of(s->conf->authserv_id));
     for (size_t i = 0; i < o->strips; i++)
         o->strip[i].spared = keep ? e->hop.field : 0;
 }

@@ -18,13 +18,13 @@ typedef struct am_terms {
 } am_terms;
 
 /* Fields that only we write: Authentication-Results of our id, and policy's two. */
-enum { AM_OURS = 3 };
+enum { AM_OURS = 3, AM_STRIPS = AM_OURS + 1 };
 
 typedef struct am_outcome {
     am_decision decision;
     const char *field;            /* value of Authentication-Results to insert; NULL: none */
     const char *mark_name, *mark; /* field of policy's to insert below it; NULL: none */
-    am_strip strip[AM_OURS];      /* fields to delete first */
+    am_strip strip[AM_STRIPS];    /* fields to delete first */
     size_t strips;
 } am_outcome;
 

@@ -37,15 +37,52 @@ am_strip am_strip_begin(am_arena *a, const am_header *header, am_str id, size_t 
     return s;
 }
 
-static bool must_go(const am_strip *s, const am_field *f)
+static bool hides_ours(am_strip *s, const am_field *f)
+{
+    am_str name, rest;
+    for (am_hidden h = am_hidden_begin(f->value); am_hidden_next(&h, &name, &rest);) {
+        if (!am_strip_is_results(am_str_trim(name)))
+            continue;
+        if (++s->looked > LOOKED_AT || am_arena_failed(s->arena) ||
+            am_authres_claim(s->arena, rest, s->id) != AM_CLAIM_OTHER || am_arena_failed(s->arena))
+            return true;
+    }
+    return false;
+}
+
+static bool must_go(am_strip *s, const am_field *f)
 {
     return !s->id.p || s->number > LOOKED_AT || am_arena_failed(s->arena) ||
            am_authres_claim(s->arena, f->value, s->id) != AM_CLAIM_OTHER ||
-           am_arena_failed(s->arena);
+           am_arena_failed(s->arena) || hides_ours(s, f);
+}
+
+am_strip am_strip_begin_hidden(am_arena *a, const am_header *header, am_str id)
+{
+    return (am_strip){.arena = a, .header = header, .id = id, .hidden = true, .above = header->n};
+}
+
+/* The next one upwards, its name as a string and its number among those of that name. */
+static bool next_hidden(am_strip *s)
+{
+    while (s->above > s->spared) {
+        const am_field *f = &s->header->field[--s->above];
+        if (am_strip_is_results(f->name) || !hides_ours(s, f))
+            continue;
+        s->name = am_str_copy(s->arena, f->name).p;
+        s->number = 1;
+        for (size_t i = 0; i < s->above; i++)
+            s->number += am_str_ieq(s->header->field[i].name, f->name);
+        if (s->name)
+            return true;
+    }
+    return false;
 }
 
 bool am_strip_next(am_strip *s)
 {
+    if (s->hidden)
+        return next_hidden(s);
     if (s->number > s->kept + 1) {
         s->number--;
         return true;

@@ -362,28 +362,15 @@ bool am_author_alike(am_str name)
     return am_str_iis(name, "From");
 }
 
-/* The index of the first c from there on, or s.n. */
-static size_t index_from(am_str s, size_t from, char c)
-{
-    return from + am_str_find(am_str_cut(s, from, s.n), c);
-}
-
-/* Where CR or LF is an octet of a value, some reader has it end a line: what follows may be From.
- */
+/* Lines within another field's value that some reader takes for From. */
 static size_t hidden_froms(const am_field *f)
 {
-    size_t n = 0, cr = index_from(f->value, 0, '\r'), lf = index_from(f->value, 0, '\n');
+    size_t n = 0;
+    am_str name, rest;
     if (am_author_alike(f->name)) /* its own octets are judged elsewhere */
         return 0;
-    while (cr < f->value.n || lf < f->value.n) {
-        size_t from = (cr < lf ? cr : lf) + 1;
-        cr = cr < from ? index_from(f->value, from, '\r') : cr;
-        lf = lf < from ? index_from(f->value, from, '\n') : lf;
-        am_str line = am_str_cut(f->value, from, cr < lf ? cr : lf);
-        size_t colon = am_str_find(line, ':');
-        bool starts = colon < line.n && !am_is(line.p[0], AM_WSP);
-        n += starts && am_author_alike(am_str_cut(line, 0, colon));
-    }
+    for (am_hidden h = am_hidden_begin(f->value); am_hidden_next(&h, &name, &rest);)
+        n += am_author_alike(name);
     return n;
 }
 

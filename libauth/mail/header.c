@@ -132,3 +132,31 @@ am_str am_unfold(am_arena *a, am_str value)
             p[n++] = value.p[i];
     return am_str_n(p, n);
 }
+
+/* The index of the first c from there on, or s.n. */
+static size_t index_from(am_str s, size_t from, char c)
+{
+    return from + am_str_find(am_str_cut(s, from, s.n), c);
+}
+
+am_hidden am_hidden_begin(am_str value)
+{
+    return (am_hidden){value, index_from(value, 0, '\r'), index_from(value, 0, '\n')};
+}
+
+bool am_hidden_next(am_hidden *h, am_str *name, am_str *rest)
+{
+    while (h->cr < h->value.n || h->lf < h->value.n) {
+        size_t from = (h->cr < h->lf ? h->cr : h->lf) + 1;
+        h->cr = h->cr < from ? index_from(h->value, from, '\r') : h->cr;
+        h->lf = h->lf < from ? index_from(h->value, from, '\n') : h->lf;
+        am_str line = am_str_cut(h->value, from, h->cr < h->lf ? h->cr : h->lf);
+        size_t colon = am_str_find(line, ':');
+        if (colon == line.n || am_is(line.p[0], AM_WSP))
+            continue;
+        *name = am_str_cut(line, 0, colon);
+        *rest = am_str_cut(h->value, from + colon + 1, h->value.n);
+        return true;
+    }
+    return false;
+}

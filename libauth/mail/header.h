@@ -37,4 +37,17 @@ size_t am_header_find(const am_header *h, const char *name, size_t nth);
  * trimmed; in the arena. */
 am_str am_unfold(am_arena *a, am_str value);
 
+/* What some readers take for fields in the middle of a value: where CR or LF is an octet of it,
+ * they have it end a line. Each is found once, top down. */
+typedef struct am_hidden {
+    am_str value;
+    size_t cr, lf; /* the next of each */
+} am_hidden;
+
+am_hidden am_hidden_begin(am_str value);
+
+/* `name` as it stands there, `rest`: all that follows its colon, further lines included. False: no
+ * more. */
+bool am_hidden_next(am_hidden *h, am_str *name, am_str *rest);
+
 #endif

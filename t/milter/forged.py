@@ -36,7 +36,7 @@ NEIGHBOURS = [
 PLAIN = [("From", " a@bank.example"), ("Subject", " Authentication-Results: mx.here.example")]
 
 
-def header_after(d, fields):
+def edits_of(d, fields):
     with Client(d.socket) as c:
         c.negotiate()
         c.connect("198.18.0.1")
@@ -45,8 +45,12 @@ def header_after(d, fields):
             c.header(name, value)
         c.eoh()
         c.body(b"x\r\n")
-        edits, _ = c.eom()
-        return edits, [(n.decode(), v.decode()) for n, v in applied(fields, edits)]
+        return c.eom()[0]
+
+
+def header_after(d, fields):
+    edits = edits_of(d, fields)
+    return edits, [(n.decode(), v.decode()) for n, v in applied(fields, edits)]
 
 
 def each_alone(d):
@@ -63,6 +67,20 @@ def each_alone(d):
         is_(after, [(NAME, ours(edits))] + PLAIN, "goes: " + name)
     edits, after = header_after(d, NEIGHBOURS + PLAIN)
     is_(after, [(NAME, ours(edits))] + NEIGHBOURS + PLAIN, "fields of other names stay")
+
+
+def hidden(d):
+    """In the value of another field, behind a CR or LF that is no fold: some readers end a line there."""
+    for end in ("\r", "\n", "\r\n", "\n\r"):
+        bad = ("Subject", " hello%s%s: mx.here.example; dmarc=pass" % (end, NAME))
+        fine = ("Subject", " hello%s%s: other.example; dmarc=pass" % (end, NAME))
+        fields = [PLAIN[0], PLAIN[1], bad, ("Received", " x"), PLAIN[1]]
+        edits, after = header_after(d, fields)
+        is_(after, [(NAME, ours(edits))] + [f for f in fields if f != bad], "goes, behind %r" % end)
+        edits, after = header_after(d, [PLAIN[0], fine])
+        is_(len(after), 3, "another host's stays, behind %r" % end)
+    edits = edits_of(d, [PLAIN[0]] + [("X-%d" % i, " x") for i in range(10000)] + [(NAME + " ", FORGED[0]), PLAIN[1]])
+    is_([e[1:3] for e in edits if e[0] == "m"], [(1, NAME)], "a blank behind the name hides none beyond limits.fields")
 
 
 def mixed(d):
@@ -101,7 +119,7 @@ def judged_before(d):
 
 def whole():
     with Daemon(CONF % ZONES, {"zone": zone()}) as d:
-        for test in (each_alone, mixed, many, judged_before):
+        for test in (each_alone, hidden, mixed, many, judged_before):
             test(d)
 
 

@@ -78,6 +78,44 @@ static void table(void **state)
     }
 }
 
+/* Fields of any name that hide one of ours: "NAME NUMBER ", as they are deleted. */
+static void hidden(void **state)
+{
+    (void)state;
+#define RESULTS "Authentication-Results: " ID "; dmarc=pass"
+    static const struct {
+        const char *what, *field[4], *want;
+    } hides[] = {
+        {"nothing hidden", {"Subject: " RESULTS, "Received: a\r\n " RESULTS}, ""},
+        {"behind a CR", {"Subject: x", "subject: hi\r" RESULTS}, "subject 2 "},
+        {"behind a LF", {"Comments: hi\n" RESULTS, "Subject: x"}, "Comments 1 "},
+        {"in the second line", {"Subject: hi\rX: y\r\rAUTHENTICATION-results : (c)\r\n " ID},
+            "Subject 1 "},
+        {"another host's", {"Subject: hi\rAuthentication-Results: other.example; none"}, ""},
+        {"several, last to first", {"A: \r" RESULTS, "B: \n" RESULTS, "A: x", "A: \r" RESULTS},
+            "A 3 B 1 A 1 "},
+        {"another host's, that hides ours: the other walk's",
+            {"Authentication-Results: other.example; none\r" RESULTS}, ""},
+    };
+    for (size_t i = 0; i < sizeof hides / sizeof *hides; i++) {
+        char got[100] = "";
+        am_arena *a = am_arena_new(0);
+        am_header h = {.arena = a};
+        for (size_t k = 0; k < 4 && hides[i].field[k]; k++)
+            add(&h, hides[i].field[k]);
+        am_strip s = am_strip_begin_hidden(a, &h, AM_STR(ID));
+        while (am_strip_next(&s)) {
+            size_t n = strlen(got);
+            snprintf(got + n, sizeof got - n, "%s %zu ", s.name, s.number);
+        }
+        want_str(hides[i].what, am_str_of(got), hides[i].want);
+        s = am_strip_begin(a, &h, AM_STR(ID), am_header_count(&h, "Authentication-Results"));
+        numbers(&s, got, sizeof got);
+        want_str(hides[i].what, am_str_of(got), i == 6 ? "1 " : "");
+        am_arena_free(a);
+    }
+}
+
 /* Where memory ends, nothing that may be forged is left. */
 static void without_memory(void **state)
 {
@@ -122,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table),
+        cmocka_unit_test(hidden),
         cmocka_unit_test(without_memory),
         cmocka_unit_test(heap_of_fields),
     };
