@@ -141,8 +141,9 @@ static void add_dkim(builder *b)
             continue;
         add_signature(b, i);
         if (skip)
-            b->info[b->n - 1].comment = am_str_format(
-                b->arena, "%zu signatures over the limit were not evaluated", e->dkims_skipped);
+            b->info[b->n - 1].comment =
+                am_str_format(b->arena, "%zu signature%s over the limit not evaluated",
+                    e->dkims_skipped, e->dkims_skipped == 1 ? "" : "s");
         if (bad)
             last_broken = b->n - 1;
     }

@@ -122,25 +122,27 @@ static sfsistat turn_away(SMFICTX *ctx)
     return SMFIS_TEMPFAIL;
 }
 
+static sfsistat refuse_mta(void)
+{
+    am_log(LOG_ERR, "MTA refused: it lets no fields be changed");
+    return SMFIS_REJECT;
+}
+
 static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
     unsigned long f2, unsigned long f3, unsigned long *want_actions, unsigned long *want_steps,
     unsigned long *want_f2, unsigned long *want_f3)
 {
-    bool able = (actions & NEEDED) == NEEDED;
-    am_session *s = able ? session_of(ctx) : NULL;
     *want_f2 = f2 & 0;
     *want_f3 = f3 & 0;
-    if (!able) {
-        am_log(LOG_ERR, "MTA refused: it lets no fields be changed");
-        return SMFIS_REJECT;
-    }
+    if ((actions & NEEDED) != NEEDED)
+        return refuse_mta();
+    am_session *s = session_of(ctx);
     if (!s)
         return refuse_politely(ctx, actions, steps, want_actions, want_steps);
-    const am_policy_needs *n = am_session_needs(s);
-    am_terms t = agree(n, actions, steps);
+    am_terms t = agree(am_session_needs(s), actions, steps);
     am_session_agree(s, &t);
     if (actions & SMFIF_SETSYMLIST)
-        ask_for_macros(ctx, n);
+        ask_for_macros(ctx, am_session_needs(s));
     *want_actions = actions & (NEEDED | WELCOME);
     *want_steps = t.steps;
     return SMFIS_CONTINUE;

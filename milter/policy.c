@@ -89,14 +89,21 @@ static am_decision dns_failure(const am_conf *c, const am_evidence *e)
     return d;
 }
 
+/* Why no author's domain was found: the log's word, and what people read. */
+static const char *no_author(const am_evidence *e, const char **text)
+{
+    *text =
+        e->limit ? "Header over the limits of this host" : "DMARC needs one author domain in From";
+    return e->limit ? "header over the limits" : "malformed From";
+}
+
 /* RFC 9989 5.4, 8: refused within SMTP, and DMARC is named. */
 static am_decision refuse(const am_conf *c, const am_evidence *e)
 {
-    bool malformed = e->dmarc.from_malformed;
-    am_decision d =
-        refusal(AM_MEASURE_REJECT, "550", "5.7.1", malformed ? "malformed From" : "dmarc");
-    if (malformed)
-        snprintf(d.text, sizeof d.text, "Email rejected: DMARC needs one author domain in From");
+    const char *text = NULL, *why = e->dmarc.from_malformed ? no_author(e, &text) : "dmarc";
+    am_decision d = refusal(AM_MEASURE_REJECT, "550", "5.7.1", why);
+    if (text)
+        snprintf(d.text, sizeof d.text, "Email rejected: %s", text);
     else
         am_reply_fill(&c->dmarc.text, c, e, NULL, d.text, sizeof d.text);
     return d;
@@ -106,11 +113,10 @@ static am_decision set_aside(const am_conf *c, const am_evidence *e, const am_fa
 {
     if (!c->policy.by_field && !f->can_quarantine)
         return am_policy_accept("the MTA offers no quarantine");
-    bool malformed = e->dmarc.from_malformed;
-    am_decision d = decision(c->policy.by_field ? AM_MEASURE_QUARANTINE : AM_MEASURE_HOLD,
-        malformed ? "malformed From" : "dmarc");
-    if (malformed)
-        snprintf(d.text, sizeof d.text, "DMARC needs one author domain in From");
+    const char *text = NULL, *why = e->dmarc.from_malformed ? no_author(e, &text) : "dmarc";
+    am_decision d = decision(c->policy.by_field ? AM_MEASURE_QUARANTINE : AM_MEASURE_HOLD, why);
+    if (text)
+        snprintf(d.text, sizeof d.text, "%s", text);
     else
         snprintf(d.text, sizeof d.text, "DMARC policy for %.*s",
             AM_ARG(am_reply_plain(e->dmarc.domain, "the author's domain")));

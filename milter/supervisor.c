@@ -436,11 +436,10 @@ static int parse_arguments(int argc, char **argv, arguments *a)
             a->test = true;
             break;
         case 'h':
-            fputs(usage, stdout);
-            return EX_OK;
+            return fputs(usage, stdout) >= 0 && fflush(stdout) == 0 ? EX_OK : EX_TEMPFAIL;
         case 'V':
-            puts("authmilld " PACKAGE_VERSION);
-            return EX_OK;
+            return puts("authmilld " PACKAGE_VERSION) >= 0 && fflush(stdout) == 0 ? EX_OK
+                                                                                  : EX_TEMPFAIL;
         default: /* getopt has said what is wrong */
             return EX_USAGE;
         }

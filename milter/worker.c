@@ -38,6 +38,7 @@ enum {
     DECLOG_MS = 3000,  /* for the last lines of the decision log */
     STACK = 1 << 20,   /* octets: nothing here needs more than a tenth of it */
     PATIENCE_MS = 50,  /* of who waits for a turn */
+    CLOSED = 1 << 30,  /* sessions: more than there may be */
 };
 
 static struct {
@@ -284,8 +285,11 @@ static void drain(const am_worker_start *w, bool orphan)
     if (w->listener >= 0)
         leave_listener(w, orphan);
     nap(GRACE_MS);
-    while (atomic_load(&worker.sessions) > 0)
+    /* From the moment that there is none, none can begin: what they use is about to go. */
+    for (unsigned none = 0; !atomic_compare_exchange_strong(&worker.sessions, &none, CLOSED);) {
+        none = 0;
         nap(TICK_MS);
+    }
     am_log(LOG_INFO, "worker: all sessions are over");
 }
 

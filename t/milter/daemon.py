@@ -77,6 +77,10 @@ def options():
     status, out, _ = run("--help")
     is_(status, 0, "--help")
     like(out, "usage: authmilld", "--help prints it")
+    for option in ("--help", "--version"):
+        with open("/dev/full", "w") as full:
+            p = subprocess.run([AUTHMILLD, option], stdout=full, stderr=subprocess.DEVNULL, timeout=60)
+        is_(p.returncode, 75, option + " that nobody can read")
     is_(run("--nonsense")[0], 64, "an unknown option is wrong usage")
     is_(run("-t", "operand")[0], 64, "so is an operand")
 
