@@ -94,7 +94,8 @@ static const char everything[] =
     "       max-rsa-bits = 8192 clock-drift = 0 }\n"
     "arc { trusted-sealers = {\"Example.ORG.\", \"b\\u00fccher.example\", \"*.Example.net\"} }\n"
     "dmarc { enforce = yes max-walks = 4 malformed-from = quarantine org-domain = tree-walk }\n"
-    "limits { header-octets = 1m fields = 500 memory = 2M memory-total = 64M dns-questions = 30 sessions = 7\n"
+    "limits { header-octets = 1m fields = 500 memory = 2M memory-total = 64M dns-questions = 30 "
+    "sessions = 7\n"
     "         silence = 60 }\n"
     "authres { full-sender = yes dnssec = yes }\n";
 
