@@ -289,7 +289,7 @@ def shadowed():
         is_(p.stdout.decode().count('shadow     hold, rule "next"'), 1, "explain says so")
         p = subprocess.run(run + ["--format", "json"], capture_output=True, timeout=30, check=False)
         is_([json.loads(x)["record"].get("shadow") for x in p.stdout.splitlines()],
-            [{"action": "quarantine", "measure": "hold", "why": "rule", "rule": "next"}, None], "and in JSON")
+            [{"action": "quarantine", "measure": "hold", "why": "rule", "rule": "next", "reply": ""}, None], "and in JSON")
 
 
 tap.run(said, hostile, kept_over_reload, checked, worker_comes_back, disk_is_full, nobody_reads, at_the_end,

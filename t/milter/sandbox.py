@@ -128,15 +128,15 @@ def descriptors():
             f.write('#!/bin/sh\nulimit %s 400 && exec "%s" "$@"\n' % ("-n" if hard else "-Sn", AUTHMILLD))
         os.chmod(few, 0o755)
         with daemon("limits { sessions = 2000 }\n", program=few) as d:
-            is_(may_open(d.workers()[0]), 2300, "descriptors for limits.sessions")
+            is_(may_open(d.workers()[0]), 2500, "descriptors for limits.sessions")
             first = d.workers()
             os.kill(first[0], signal.SIGKILL)
             ok(wait_for(lambda: d.workers() and d.workers() != first and d.answers(), 10), "it is killed")
-            is_(may_open(d.workers()[0]), 2300, "the next worker may open as many")
+            is_(may_open(d.workers()[0]), 2500, "the next worker may open as many")
             d.write(CONF % (ZONES + "limits { sessions = 5000 }\n"))
             d.process.send_signal(signal.SIGHUP)
             ok(d.logged("reloaded"), "more are wanted")
-            ok(wait_for(lambda: len(d.workers()) == 1 and may_open(d.workers()[0]) == 5300, 10), "and given")
+            ok(wait_for(lambda: len(d.workers()) == 1 and may_open(d.workers()[0]) == 5500, 10), "and given")
             is_([x for x in d.log if "descriptors" in x], [], "nothing to complain of")
 
 

@@ -541,12 +541,14 @@ static void time_is_kept(void **state)
         int took;
     } cases[] = {{"within.test", 200}, {"half.test", 200}, {"all.test", 400}, {"none.test", 0}};
     int64_t before = am_dns_keep_time(n.session), within = am_dns_keep_time(n.session);
+    int64_t start = am_now();
     for (size_t i = 0; i < 4; i++) {
         int64_t from = am_now();
         want_answer(&n, cases[i].name, AM_DNS_TXT, "temporary failure: timeout");
-        assert_in_range(am_now() - from + 1, cases[i].took, cases[i].took + 150);
+        assert_true(am_now() - from + 1 >= cases[i].took); /* who takes more leaves others less */
         am_dns_keep_time_end(n.session, i == 0 ? within : before);
     }
+    assert_in_range(am_now() - start, 799, 5000);
     close_net(&n);
     stop_server(s);
 }
