@@ -12,7 +12,7 @@ typedef struct am_options {
     am_dmarc_options dmarc;
     am_trust_list trusted_sealers; /* none: a DMARC fail is never overridden */
     am_dns_limits dns;
-    size_t max_memory;        /* octets of a message's arena; 0: 64 MiB */
+    size_t max_memory;        /* octets of a message's arena, answers included; 0: 64 MiB */
     am_budget *budget;        /* of all messages together; NULL: no bound */
     size_t max_fields;        /* header fields; 0: 10000 */
     size_t max_header_octets; /* 0: 8 MiB */

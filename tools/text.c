@@ -264,12 +264,14 @@ static void steps(const page *p, const am_trace *t)
 /* What is done, because of what, and what the client is told. */
 void am_text_decision(FILE *out, const am_decision *d)
 {
-    static const char *const how[] = {[AM_MEASURE_HEADER] = " with a field",
+    static const char *const how[] = {[AM_MEASURE_ACCEPT] = "",
+        [AM_MEASURE_HEADER] = " with a field",
         [AM_MEASURE_QUARANTINE] = " by a field",
         [AM_MEASURE_HOLD] = ", held",
-        [AM_MEASURE_REJECT] = NULL};
-    const char *by = how[d->measure];
-    fprintf(out, "%-12s %s%s", "action", am_action_word(d->action), by ? by : "");
+        [AM_MEASURE_DISCARD] = "",
+        [AM_MEASURE_TEMPFAIL] = "",
+        [AM_MEASURE_REJECT] = ""};
+    fprintf(out, "%-12s %s%s", "action", am_action_word(d->action), how[d->measure]);
     if (d->monitored)
         fprintf(out, ", monitored; would be %s", am_measure_word(d->would));
     fputs(d->rule ? ": rule \"" : *d->why ? ": " : "", out);
@@ -281,8 +283,12 @@ void am_text_decision(FILE *out, const am_decision *d)
     fputs(d->mixed ? "; the recipients' rules differ\n" : "\n", out);
     if (!d->code)
         return;
-    fprintf(out, "%-12s %s %s ", "reply", d->code, d->xcode);
-    am_show(out, am_str_of(d->text));
+    fprintf(out, "%-12s", "reply");
+    const char *const part[] = {d->code, d->xcode, d->text};
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+        fputc(' ', out);
+        am_show(out, am_str_of(part[i]));
+    }
     fputc('\n', out);
 }
 

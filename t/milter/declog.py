@@ -290,6 +290,12 @@ def shadowed():
         p = subprocess.run(run + ["--format", "json"], capture_output=True, timeout=30, check=False)
         is_([json.loads(x)["record"].get("shadow") for x in p.stdout.splitlines()],
             [{"action": "quarantine", "measure": "hold", "why": "rule", "rule": "next", "reply": ""}, None], "and in JSON")
+        first.update(code="\x1b[31m", xcode="\x1b[1m", action="reject", measure="reject", would="reject", text="\x1b[0m",
+                     why="\x1b[2m")
+        with open(d.dir + "/strange", "w") as f:
+            f.write(json.dumps(first) + "\n")
+        p = subprocess.run([AUTHMILL, "explain", "--log", d.dir + "/strange", "QUEUEID"], capture_output=True, timeout=30, check=False)
+        ok(b"\nreply " in p.stdout and b"\x1b" not in p.stdout, "a record's octets do not reach the terminal")
 
 
 tap.run(said, hostile, kept_over_reload, checked, worker_comes_back, disk_is_full, nobody_reads, at_the_end,
