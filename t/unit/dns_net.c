@@ -1,26 +1,14 @@
 /* dns_net: the engine against a server that does what it likes. Loopback only. */
-#include "t/unit/dns_server.h"
+#include "t/unit/dns_ask.h"
 
 #include "libauth/dns/engine.h"
 #include "libauth/dns/flight.h"
 
-#include <fcntl.h>
-#include <sys/resource.h>
 #include <time.h>
-
-enum { A = 1, NS = 2, CNAME = 5, PTR = 12, MX = 15, TXT = 16, AAAA = 28 };
-enum { FORMERR = 1, SERVFAIL = 2, NXDOMAIN = 3, NOTIMP = 4, REFUSED = 5 };
 
 static bool has_edns(const query *q)
 {
     return q->p[11] == 1 && q->n == q->question_end + 11;
-}
-
-static void send_txt(const query *q, const char *text)
-{
-    reply *r = begin_reply(q, 0);
-    put_txt(r, NULL, 300, text);
-    send_reply(q, r);
 }
 
 /* ---- Answers of all kinds, one name each ---- */
@@ -207,19 +195,6 @@ static void garbage(const query *q)
     send_txt(q, "true");
 }
 
-static void truncated(const query *q)
-{
-    reply *r = begin_reply(q, q->tcp ? 0 : TC);
-    uint8_t block[256];
-    memset(block, 'x', sizeof block);
-    block[0] = 255;
-    if (!q->tcp)
-        put_txt(r, NULL, 300, "not to be used");
-    for (int i = 0; q->tcp && i < 200; i++)
-        put_rr(r, 6, NULL, TXT, 300, block, sizeof block);
-    send_reply(q, r);
-}
-
 static void formerr(const query *q)
 {
     if (has_edns(q))
@@ -296,58 +271,6 @@ static void answer_rows(server *s, const query *q)
     send_reply(q, begin_reply(q, NXDOMAIN));
 }
 
-/* ---- One network, one session ---- */
-
-typedef struct net {
-    am_dns *dns;
-    am_arena *arena;
-    am_dns_session *session;
-    am_turns *turns; /* NULL: none are taken */
-} net;
-
-static net open_net_of(
-    const char *const *nameserver, size_t nameservers, unsigned try_ms, unsigned wait_ms)
-{
-    am_error why = {""};
-    net n = {am_dns_network(
-                 &(am_dns_options){
-                     .nameserver = nameserver, .nameservers = nameservers, .try_ms = try_ms},
-                 &why),
-        am_arena_new(0), NULL, NULL};
-    want_str("network", am_str_of(why.text), "");
-    n.session = am_dns_begin(n.dns, n.arena, &(am_dns_limits){.wait_ms = wait_ms}, NULL);
-    return n;
-}
-
-static net open_net(unsigned try_ms, unsigned wait_ms, const char *one, const char *two)
-{
-    return open_net_of((const char *[]){one, two}, two ? 2 : 1, try_ms, wait_ms);
-}
-
-static const am_dns_answer *ask(net *n, const char *name, am_dns_type type)
-{
-    return am_dns_wait(n->session, "test", "1035", am_str_of(name), type);
-}
-
-static void want_answer(net *n, const char *name, am_dns_type type, const char *want)
-{
-    want_str(name, am_dns_answer_text(n->arena, ask(n, name, type), type), want);
-}
-
-/* The same network, asked by another message. */
-static void next_session(net *n)
-{
-    am_dns_end(n->session);
-    n->session = am_dns_begin(n->dns, n->arena, NULL, NULL);
-}
-
-static void close_net(net *n)
-{
-    am_dns_end(n->session);
-    am_dns_free(n->dns);
-    am_arena_free(n->arena);
-}
-
 static void all_kinds(void **state)
 {
     (void)state;
@@ -386,12 +309,6 @@ static void edns_is_given_up(void **state)
         close_net(&n);
         stop_server(s);
     }
-}
-
-static void answer_truncated(server *s, const query *q)
-{
-    (void)s;
-    truncated(q);
 }
 
 static void truncated_then_tcp(void **state)
@@ -488,12 +405,6 @@ static void late_answer_counts(void **state)
     stop_server(s);
 }
 
-static void answer_never(server *s, const query *q)
-{
-    (void)s;
-    (void)q;
-}
-
 static void silence_ends(void **state)
 {
     (void)state;
@@ -551,12 +462,6 @@ static void time_is_kept(void **state)
     assert_in_range(am_now() - start, 799, 5000);
     close_net(&n);
     stop_server(s);
-}
-
-static void answer_ok(server *s, const query *q)
-{
-    (void)s;
-    send_txt(q, "ok");
 }
 
 static void answer_the_sixth(server *s, const query *q)
@@ -685,346 +590,6 @@ static void another_server_may_know(void **state)
     close_net(&n);
     stop_server(bad);
     stop_server(good);
-}
-
-/* ---- Many at once ---- */
-
-static void answer_slowly(server *s, const query *q)
-{
-    (void)s;
-    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
-    send_txt(q, "slow");
-}
-
-static void *ask_in_thread(void *dns)
-{
-    am_arena *a = am_arena_new(0);
-    am_dns_session *s = am_dns_begin(dns, a, NULL, NULL);
-    const am_dns_answer *x = am_dns_wait(s, "t", "t", AM_STR("Same.Test"), AM_DNS_TXT);
-    bool good = x->status == AM_DNS_DATA && am_str_is(x->rr[0].data, "slow");
-    am_dns_end(s);
-    am_arena_free(a);
-    return good ? dns : NULL;
-}
-
-static void one_question_for_all(void **state)
-{
-    (void)state;
-    server *s = start_server(answer_slowly, NULL);
-    net n = open_net(5000, 0, s->address, NULL);
-    pthread_t thread[8];
-    for (int i = 0; i < 8; i++)
-        assert_int_equal(pthread_create(&thread[i], NULL, ask_in_thread, n.dns), 0);
-    for (int i = 0; i < 8; i++) {
-        void *good;
-        pthread_join(thread[i], &good);
-        assert_non_null(good);
-    }
-    am_dns_stats c = am_dns_count(n.dns);
-    want_int("packets", atomic_load(&s->count), 1);
-    want_int("questions", c.questions, 8);
-    want_int("joined and cached", c.joined + c.cached, 7);
-    want_int("entries", c.cache_entries, 1);
-    close_net(&n);
-    stop_server(s);
-}
-
-static void *wait_in_vain(void *arg)
-{
-    net *n = arg;
-    am_arena *a = am_arena_new(0);
-    am_turn turn = {.of = n->turns};
-    am_dns_session *s = am_dns_begin(n->dns, a, NULL, NULL);
-    am_turn_begin(&turn);
-    am_dns_turn(s, &turn);
-    (void)am_dns_wait(s, "t", "t", AM_STR("silent.test"), AM_DNS_TXT);
-    am_turn_end(&turn);
-    am_dns_end(s);
-    am_arena_free(a);
-    return NULL;
-}
-
-/* Who waits for the DNS has no turn meanwhile, and gets one before it goes on. */
-static void a_wait_is_no_turn(void **state)
-{
-    (void)state;
-    server *s = start_server(answer_never, NULL);
-    net n = open_net(1000, 1500, s->address, NULL);
-    n.turns = am_turns_new(1, 60000);
-    alarm(60); /* a turn that never comes is a failure */
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, wait_in_vain, &n), 0);
-    while (atomic_load(&s->count) == 0)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    int64_t from = am_now();
-    am_turn mine = {.of = n.turns};
-    am_turn_begin(&mine);
-    assert_true(am_now() - from < 1000);
-    while (am_turns_waiting(n.turns) == 0)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    assert_true(am_now() - from >= 1000); /* the wait was over before */
-    am_turn_end(&mine);
-    pthread_join(thread, NULL);
-    alarm(0);
-    am_turns_free(n.turns);
-    close_net(&n);
-    stop_server(s);
-}
-
-static void *come(void *arg)
-{
-    am_turn turn = {.of = arg};
-    am_turn_begin(&turn);
-    am_turn_end(&turn);
-    return NULL;
-}
-
-/* Who has a turn for long passes it on with the next question, also with one that needs no wait. */
-static void a_question_offers_the_turn(void **state)
-{
-    (void)state;
-    net n = open_net(1000, 1500, "127.0.0.1@9", NULL);
-    n.turns = am_turns_new(1, 60000);
-    alarm(60); /* a turn that never comes is a failure */
-    am_turn mine = {.of = n.turns};
-    am_turn_begin(&mine);
-    am_dns_turn(n.session, &mine);
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, come, n.turns), 0);
-    while (am_turns_waiting(n.turns) == 0)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL);
-    assert_int_equal(ask(&n, "not..askable", AM_DNS_TXT)->status, AM_DNS_NXDOMAIN);
-    want_int("waiting", am_turns_waiting(n.turns), 0);
-    pthread_join(thread, NULL);
-    am_dns_turn(n.session, NULL);
-    am_turn_end(&mine);
-    alarm(0);
-    am_turns_free(n.turns);
-    close_net(&n);
-}
-
-static void answer_name(server *s, const query *q)
-{
-    (void)s;
-    send_txt(q, q->name);
-}
-
-static int open_files(void)
-{
-    int n = 0;
-    for (int fd = 0; fd < 256; fd++)
-        n += fcntl(fd, F_GETFD) != -1;
-    return n;
-}
-
-/* 1200 names, more than the sockets of a pool may be used for; then the last again. */
-static void many_names(void **state)
-{
-    (void)state;
-    server *s = start_server(answer_name, NULL);
-    net n = open_net(1000, 0, s->address, NULL);
-    int files = open_files();
-    for (int round = 0; round < 9; round++) {
-        char name[32];
-        int first = round < 8 ? round * 150 : 7 * 150;
-        for (int i = first; i < first + 150; i++) {
-            snprintf(name, sizeof name, "n%d.test", i);
-            am_dns_start(n.session, am_str_of(name), AM_DNS_TXT);
-        }
-        for (int i = first; i < first + 150; i++) {
-            snprintf(name, sizeof name, "n%d.test", i);
-            want_answer(&n, name, AM_DNS_TXT, name);
-        }
-        want_answer(&n, "one-more.test", AM_DNS_TXT, "temporary failure: too many look-ups");
-        next_session(&n);
-    }
-    assert_in_range(open_files() - files, 1, 8); /* retired sockets are closed */
-    want_int("packets", am_dns_count(n.dns).sent, atomic_load(&s->count));
-    assert_in_range(atomic_load(&s->count), 1200, 1400); /* some may be lost and asked again */
-    want_int("cached", am_dns_count(n.dns).cached, 150);
-    close_net(&n);
-    stop_server(s);
-}
-
-/* More truncated answers than there may be connections. */
-static void many_over_tcp(void **state)
-{
-    (void)state;
-    server *s = start_server(answer_truncated, NULL);
-    net n = open_net(200, 0, s->address, NULL);
-    char name[32];
-    for (int i = 0; i < 100; i++) {
-        snprintf(name, sizeof name, "n%d.test", i);
-        am_dns_start(n.session, am_str_of(name), AM_DNS_TXT);
-    }
-    for (int i = 0; i < 100; i++) {
-        snprintf(name, sizeof name, "n%d.test", i);
-        const am_dns_answer *x = ask(&n, name, AM_DNS_TXT);
-        want_int(name, x->n, 200);
-    }
-    close_net(&n);
-    stop_server(s);
-}
-
-/* ---- Strangers who keep everything busy ---- */
-
-enum { HELD = 600 };
-static int held[HELD];
-static atomic_int holds;
-
-/* All is truncated; over TCP names that begin with h are never answered, and the line stays open.
- */
-static void answer_or_hold(server *s, const query *q)
-{
-    (void)s;
-    if (q->tcp && q->name[0] == 'h' && atomic_load(&holds) < HELD)
-        held[atomic_fetch_add(&holds, 1)] = dup(q->fd);
-    else
-        truncated(q);
-}
-
-static void wait_until(const atomic_int *n, int least)
-{
-    int64_t end = am_now() + 20000;
-    while (atomic_load(n) < least && am_now() < end)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    assert_true(atomic_load(n) >= least);
-}
-
-/* Where all connections hang, a question that somebody waits for takes the place of the oldest. */
-static void hanging_connections(bool wanted)
-{
-    server *s = start_server(answer_or_hold, NULL);
-    net n = open_net(8000, 0, s->address, NULL);
-    am_arena *a = am_arena_new(0);
-    const am_dns_limits many = {.questions = HELD, .wait_ms = 1};
-    am_dns_session *stranger = am_dns_begin(n.dns, a, &many, NULL);
-    atomic_store(&holds, 0);
-    for (int i = 0; i < 300; i++)
-        am_dns_start(stranger, am_str_format(a, "h%d.test", i), AM_DNS_TXT);
-    for (int i = 0; wanted && i < 300; i++)
-        (void)am_dns_wait(stranger, "t", "t", am_str_format(a, "h%d.test", i), AM_DNS_TXT);
-    wait_until(&holds, 256);
-    int64_t from = am_now();
-    want_int("an answer", ask(&n, "good.test", AM_DNS_TXT)->n, 200);
-    want_int("another", ask(&n, "other.test", AM_DNS_TXT)->n, 200);
-    assert_in_range(am_now() - from, 0, 4000);
-    assert_null(am_dns_fault(n.session));
-    am_dns_end(stranger);
-    am_arena_free(a);
-    close_net(&n);
-    stop_server(s);
-    for (int i = 0; i < holds; i++)
-        close(held[i]);
-}
-
-static void connections_hang(void **state)
-{
-    (void)state;
-    hanging_connections(false);
-    hanging_connections(true);
-}
-
-static void answer_few(server *s, const query *q)
-{
-    (void)s;
-    if (q->name[0] != 'h')
-        send_txt(q, "ok");
-}
-
-/* Strangers' messages, each with its names. */
-enum { STRANGERS = 101, NAMES = 200 };
-
-typedef struct crowd {
-    am_arena *arena;
-    am_dns_session *session[STRANGERS];
-} crowd;
-
-static am_str name_of(crowd *c, int who, int i)
-{
-    return am_str_format(c->arena, "h%d.m%d.test", i, who);
-}
-
-static void begin_crowd(crowd *c, am_dns *dns)
-{
-    const am_dns_limits limits = {.questions = NAMES, .wait_ms = 1};
-    c->arena = am_arena_new(0);
-    for (int who = 0; who < STRANGERS; who++)
-        c->session[who] = am_dns_begin(dns, c->arena, &limits, NULL);
-}
-
-/* Early questions take half of the room, so that there is some for those that are waited for. */
-static void the_table_is_full(void **state)
-{
-    (void)state;
-    server *s = start_server(answer_few, NULL);
-    net n = open_net(9000, 0, s->address, NULL);
-    crowd c;
-    begin_crowd(&c, n.dns);
-    for (int who = 0; who < STRANGERS; who++)
-        for (int i = 0; i < NAMES; i++)
-            am_dns_start(c.session[who], name_of(&c, who, i), AM_DNS_TXT);
-    want_int("asked early", am_dns_count(n.dns).questions, AM_FLIGHTS_MAX / 2);
-    want_answer(&n, "good.test", AM_DNS_TXT, "ok");
-    assert_null(am_dns_fault(n.session));
-    for (int who = 0; who < STRANGERS - 1; who++)
-        for (int i = 0; i < NAMES; i++)
-            (void)am_dns_wait(c.session[who], "t", "t", name_of(&c, who, i), AM_DNS_TXT);
-    assert_null(am_dns_fault(c.session[STRANGERS - 2]));
-    want_answer(&n, "nobody.test", AM_DNS_TXT, "temporary failure: too many questions in flight");
-    want_str("whose fault", am_str_of(am_dns_fault(n.session)), "too many questions in flight");
-    for (int who = 0; who < STRANGERS; who++)
-        am_dns_end(c.session[who]);
-    am_arena_free(c.arena);
-    close_net(&n);
-    stop_server(s);
-}
-
-/* Where no socket can be opened, questions fail in time; and work again later. */
-static void no_sockets(void **state)
-{
-    (void)state;
-    server *s = start_server(answer_ok, NULL);
-    net n = open_net(20, 0, s->address, NULL);
-    struct rlimit before, none;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    none = before;
-    none.rlim_cur = 3;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    want_answer(&n, "a.test", AM_DNS_TXT, "temporary failure: cannot send");
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    want_answer(&n, "b.test", AM_DNS_TXT, "ok");
-    close_net(&n);
-    stop_server(s);
-}
-
-/* Each true answer comes behind a hundred forged ones. */
-static void answer_flood(server *s, const query *q)
-{
-    (void)s;
-    for (int i = 1; i <= 100; i++) {
-        reply *r = begin_reply(q, 0);
-        r->p[1] ^= (uint8_t)i;
-        put_txt(r, NULL, 300, "forged");
-        send_reply(q, r);
-    }
-    send_txt(q, "true");
-}
-
-static void floods_are_survived(void **state)
-{
-    (void)state;
-    server *s = start_server(answer_flood, NULL);
-    net n = open_net(1000, 0, s->address, NULL);
-    char name[32];
-    for (int i = 0; i < 30; i++) {
-        snprintf(name, sizeof name, "n%d.test", i);
-        want_answer(&n, name, AM_DNS_TXT, "true");
-    }
-    want_int("questions", atomic_load(&s->count), 30);
-    close_net(&n);
-    stop_server(s);
 }
 
 static void answer_ttl(server *s, const query *q)
@@ -1177,15 +742,6 @@ int main(void)
         cmocka_unit_test(tcp_has_more_time),
         cmocka_unit_test(every_server_has_its_turn),
         cmocka_unit_test(another_server_may_know),
-        cmocka_unit_test(one_question_for_all),
-        cmocka_unit_test(a_wait_is_no_turn),
-        cmocka_unit_test(a_question_offers_the_turn),
-        cmocka_unit_test(many_names),
-        cmocka_unit_test(many_over_tcp),
-        cmocka_unit_test(connections_hang),
-        cmocka_unit_test(the_table_is_full),
-        cmocka_unit_test(no_sockets),
-        cmocka_unit_test(floods_are_survived),
         cmocka_unit_test(times_to_live),
         cmocka_unit_test(odd_names),
         cmocka_unit_test(letters_are_shuffled),
