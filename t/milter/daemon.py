@@ -2,6 +2,7 @@
 """authmilld: options, start, reload, death of a worker, end."""
 
 import os
+import pwd
 import re
 import signal
 import socket
@@ -199,6 +200,10 @@ def refuses_to_reload():
         d.write(conf("three.example", 'socket = "unix:{dir}/other"\npid-file = "{dir}/pid"\n'))
         d.process.send_signal(signal.SIGHUP)
         ok(d.logged("pid-file needs a restart; until then it stays none"), "so does another pid file")
+        me = pwd.getpwuid(os.getuid()).pw_name
+        d.write(conf("three.example", 'user = "%s"\n' % ("nobody" if me == "root" else me)))
+        d.process.send_signal(signal.SIGHUP)
+        ok(d.logged("the socket changes its owner at a restart alone"), "and another user is another owner")
 
 
 def pid_files():
