@@ -80,6 +80,9 @@ bool am_conf_check(const am_conf *c, am_error *why)
         am_dns_free(d);
         return d || am_conf_wrong(c, "dns", "zones", why, "%s", e.text);
     }
+    if (c->dns.nameservers.n > AM_SERVERS_MAX)
+        return am_conf_wrong(c, "dns", "nameservers", why, "%u are too many; at most %d",
+            c->dns.nameservers.n, (int)AM_SERVERS_MAX);
     if (!c->dns.nameservers.n && !am_access_plain(c->dns.resolv_conf, &e))
         return am_conf_wrong(c, "dns", "resolv-conf", why, "%s", e.text);
     if (c->dns.nameservers.n || access(c->dns.resolv_conf, R_OK) == 0)

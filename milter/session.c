@@ -318,11 +318,25 @@ bool am_session_rcpt(am_session *s, const char *path, am_decision *refusal)
 }
 
 /* Without SMFIP_HDR_LEADSPC the MTA has taken away the space that nearly every field has. */
-static am_str with_space(am_session *s, const char *value)
+static bool lacks_space(const am_session *s, const char *value)
 {
-    if (s->terms.leading_space || *value == ' ' || *value == '\t')
+    return !s->terms.leading_space && *value != ' ' && *value != '\t';
+}
+
+static am_str with_space(const am_session *s, const char *value)
+{
+    if (!lacks_space(s, value))
         return am_str_of(value);
     return am_str_format(am_message_arena(s->message), " %s", value);
+}
+
+/* What the field has in the message: milters are given folds as LF (CR LF from some MTAs). */
+static size_t octets_of(const am_session *s, const char *name, const char *value)
+{
+    size_t n = strlen(name) + lacks_space(s, value) + sizeof ":\r\n" - 1;
+    for (const char *p = value; *p; p++)
+        n += 1 + (*p == '\n' && (p == value || p[-1] != '\r'));
+    return n;
 }
 
 void am_session_field(am_session *s, const char *name, const char *value)
@@ -330,7 +344,7 @@ void am_session_field(am_session *s, const char *name, const char *value)
     for (unsigned i = 0; i < AM_OURS; i++)
         s->seen[i] += am_str_iis(am_str_trim(am_str_of(name)), our_name(s, i));
     if (s->needs.octets)
-        s->octets += strlen(name) + strlen(value) + sizeof ":\r\n" - 1;
+        s->octets += octets_of(s, name, value);
     if (s->message)
         am_message_field(s->message, am_str_of(name), with_space(s, value));
 }
@@ -343,7 +357,8 @@ void am_session_eoh(am_session *s)
 
 bool am_session_body(am_session *s, const void *p, size_t n)
 {
-    s->octets += n;
+    if (s->needs.octets)
+        s->octets += n;
     if (!s->message || s->skipped)
         return false;
     if (!am_message_wants_body(s->message))

@@ -6,7 +6,7 @@ Beside what a row wants, of every row: header field, JSON, text and log stay wha
 came in; another program (python3-authres) reads the same results from the field; check and daemon
 write the same field; nothing that is no host name is asked for, and never more than 150 names.
 
-    attacks.py [TABLE...]      (helo.yml, from.tsv, ...)
+    attacks.py [TABLE...]      (identity.yml, from.tsv, ...)
 """
 
 import os

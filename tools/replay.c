@@ -240,7 +240,7 @@ static const char usage[] =
     "it\n"
     "                            counts as submitted on this host\n"
     "  --time EPOCH              the present moment; default: when the message came\n"
-    "  --differences             only messages that the two decide differently\n"
+    "  --differences             only messages that are decided otherwise or have other results\n"
     "  --format HOW              text (default) or json\n"
     "\n"
     "examples\n"

@@ -195,7 +195,7 @@ const am_tool am_tool_try = {
              "  --timeout SECONDS   bound on each answer of the milter; default: 60\n"
              "\n"
              "examples\n"
-             "  authmill try --milter unix:/run/authmill/authmill.sock mail.eml\n"
+             "  authmill try --milter unix:/run/authmill/authmill.sock --ip 192.0.2.1 mail.eml\n"
              "  authmill try --milter inet:8891@localhost --ip 192.0.2.1 --helo mx.example.org \\\n"
              "    --mail-from a@example.org --format json mail.eml\n",
     .run = run,

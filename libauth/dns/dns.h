@@ -45,14 +45,16 @@ typedef struct am_dns_answer {
 
 typedef struct am_dns am_dns;
 
+enum { AM_SERVERS_MAX = 8 };
+
 typedef struct am_dns_options {
     const char *const *nameserver; /* "ADDR" or "ADDR@PORT"; none: resolv.conf's */
-    size_t nameservers;
-    const char *resolv_conf; /* NULL: /etc/resolv.conf */
-    unsigned try_ms;         /* first time-out of one try at one server; 0: 1500 */
-    size_t cache_bytes;      /* bound of the cache's memory; 0: 16 MiB */
-    uint32_t max_ttl;        /* seconds; 0: 86400 */
-    bool trust_ad;           /* AD counts from servers that are not on loopback too */
+    size_t nameservers;            /* AM_SERVERS_MAX at most */
+    const char *resolv_conf;       /* NULL: /etc/resolv.conf */
+    unsigned try_ms;               /* first time-out of one try at one server; 0: 1500 */
+    size_t cache_bytes;            /* bound of the cache's memory; 0: 16 MiB */
+    uint32_t max_ttl;              /* seconds; 0: 86400 */
+    bool trust_ad;                 /* AD counts from servers that are not on loopback too */
 } am_dns_options;
 
 /* Over the network. NULL: `why` says what is wrong. */

@@ -6,8 +6,6 @@
 
 #include <sys/socket.h>
 
-enum { AM_SERVERS_MAX = 8 };
-
 typedef struct am_server {
     struct sockaddr_storage address;
     socklen_t length;

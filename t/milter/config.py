@@ -185,6 +185,10 @@ WRONG = [
      'dns {\n'
      '  resolv-conf = /nowhere/resolv.conf }\n',
      '2: dns.resolv-conf: /nowhere/resolv.conf: No such file or directory; set dns.nameservers'),
+    ('nine resolvers',
+     'dns {\n'
+     '  nameservers = {' + ', '.join('"127.0.0.%d"' % i for i in range(1, 10)) + '} }\n',
+     '2: dns.nameservers: 9 are too many; at most 8'),
     ('a comment that does not end',
      'user = a\n'
      '/* no end\n',

@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from fixture import CONF, ZONES, records, sample, zone  # noqa: E402
-from milterclient import Client, Daemon, session  # noqa: E402
+from milterclient import LEADSPC, STEPS, Client, Daemon, session  # noqa: E402
 import tap  # noqa: E402
 from tap import build, is_, like, ok  # noqa: E402
 
@@ -58,6 +58,7 @@ def said():
         like(first["time"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", "the time")
         ok(0 < first["took_us"] < 10000000, "and how long it took")
         is_((second["user"], second["why"], second["rcpts"]), ("alice", "authenticated client", 1), "the next message")
+        ok("octets" not in first, "no size where no rule asks for it")
         text = json.dumps([first, second])
         subject = next(v for v in sample("newsletter").splitlines() if v.startswith(b"Subject:"))
         for secret in ("here.example>", subject.decode(), "c@here"):
@@ -96,6 +97,18 @@ def hostile():
         spelt = "".join(chr(o) if 0x20 <= o < 0x7f and o != 0x5c else "\\x%02X" % o for o in every)
         is_((first["id"], first["helo"], first["user"]), (spelt, spelt, spelt), "octets that are not plain are \\xHH")
         ok("explanation" in second["spf"] and "forged" in second["spf"]["explanation"], "an explanation is a value")
+
+
+def size():
+    with daemon(more='rule a { when { size-over = 1G } action = hold }\n') as d:
+        for steps in (STEPS, STEPS & ~LEADSPC):
+            with Client(d.socket) as c:
+                c.negotiate(steps=steps)
+                c.connect("192.0.2.1")
+                c.message(sample("newsletter"), "news@garden.example")
+                c.quit()
+        is_([r["octets"] for r in records(d.dir + "/decisions", 2)], [len(sample("newsletter")) - 2] * 2,
+            "the size, where one asks: header and body, without the line between")
 
 
 def kept_over_reload():
@@ -298,5 +311,5 @@ def shadowed():
         ok(b"\nreply " in p.stdout and b"\x1b" not in p.stdout, "a record's octets do not reach the terminal")
 
 
-tap.run(said, hostile, kept_over_reload, checked, worker_comes_back, disk_is_full, nobody_reads, at_the_end,
+tap.run(said, size, hostile, kept_over_reload, checked, worker_comes_back, disk_is_full, nobody_reads, at_the_end,
         to_standard_output, not_wanted, skipped, refused_early, shadowed)
