@@ -36,7 +36,7 @@ NAME = b"authentication-results"
 
 
 def daemon(dns, more="", spec=None):
-    conf = 'socket-mode = "0666"\ndns { nameservers = {"127.0.0.1@%d"} timeout = 5 }\n%s' % (dns.port, more)
+    conf = 'socket-group = "postfix"\ndns { nameservers = {"127.0.0.1@%d"} timeout = 5 }\n%s' % (dns.port, more)
     return Daemon(CONF % conf, spec=spec)
 
 
@@ -107,6 +107,15 @@ def enforced(dns):
         like(p.log(), r"milter-reject: END-OF-MESSAGE .*5\.7\.1 .*bank\.example", "Postfix's log says who refused")
 
 
+def chrooted(dns):
+    """As doc/install.md has it for Debian's Postfix."""
+    p = Postfix("unix:authmill/authmill.sock", chroot=True)
+    os.mkdir(p.path("queue", "authmill"))
+    with daemon(dns, "", "unix:" + p.path("queue", "authmill", "authmill.sock")), p:
+        mail = p.deliver(sample("newsletter"), **GOOD)
+        ok("dmarc=pass" in words(written(mail)[0]), "a chrooted smtpd finds the socket below its queue directory")
+
+
 def dns_gone(dns):
     with daemon(dns, "", "inet:%d@127.0.0.1" % free_port()) as d, Postfix(d.socket) as p:
         dns.signal(signal.SIGSTOP)
@@ -157,7 +166,7 @@ def whole():
                     test(p)
                 except Exception as e:
                     ok(False, "%s ran to its end: %r" % (test.__name__, e))
-        for test in (enforced, dns_gone, load):
+        for test in (enforced, chrooted, dns_gone, load):
             try:
                 test(dns)
             except Exception as e:

@@ -184,7 +184,7 @@ smtputf8_enable = yes
 """
 
 POSTFIX_MASTER = """
-127.0.0.1:{port} inet n - n - 100 smtpd
+127.0.0.1:{port} inet n - {chroot} - 100 smtpd
 pickup    unix  n - n 60 1 pickup
 cleanup   unix  n - n - 0 cleanup
 qmgr      unix  n - n 300 1 qmgr
@@ -229,9 +229,9 @@ def postfix_socket(spec):
 
 
 class Postfix(Scratch):
-    """Postfix with a milter; mail for here.example lands in one maildir."""
+    """Postfix with a milter; mail for here.example lands in one maildir. chroot: smtpd sees its queue directory alone."""
 
-    def __init__(self, milter, transport="", more=""):
+    def __init__(self, milter, transport="", more="", chroot=False):
         need("postfix", "swaks")
         root()
         super().__init__()
@@ -246,7 +246,7 @@ class Postfix(Scratch):
             protocols="all" if IPV6 else "ipv4", dir=self.dir, milter=postfix_socket(milter),
             transport="transport_maps = inline:{ %s }" % transport if transport else "", more=more,
             uid=nobody.pw_uid, gid=nobody.pw_gid)))
-        self.write("conf/master.cf", POSTFIX_MASTER.format(port=self.port))
+        self.write("conf/master.cf", POSTFIX_MASTER.format(port=self.port, chroot="y" if chroot else "n"))
 
     def postfix(self, *args):
         return subprocess.run(["/usr/sbin/postfix", "-c", self.path("conf"), *args], capture_output=True,
