@@ -82,11 +82,17 @@ static bool is_plain_ams(am_arena *a, am_str value, size_t n)
     return s.instance == n + 1;
 }
 
+/* An AAR of this set: the verifier sorts by instance, the sealer here by place. */
+static bool is_plain_aar(am_arena *a, am_str value, size_t n)
+{
+    return am_str_istarts(am_str_trim(value), am_str_format(a, "i=%zu;", n + 1).p);
+}
+
 /* Computes what the templates of set `n` leave open. False: they are no templates. */
 static bool seal_set(am_arena *a, input *x, size_t n)
 {
     am_str *f = x->field[n];
-    return is_plain(f[0]) && is_plain(f[1]) && is_plain(f[2]) &&
+    return is_plain(f[0]) && is_plain(f[1]) && is_plain(f[2]) && is_plain_aar(a, f[0], n) &&
            sealed_sign(a, 'e', AM_SIG_AMS, names[1], f[1], &x->h, x->body, &f[1]) &&
            is_plain_ams(a, f[1], n) && seal(a, x, n);
 }
