@@ -109,7 +109,7 @@ am_crewman *am_crew_start(
         return NULL;
     pid_t pid = fork();
     if (pid == 0) {
-        am_worker_start w = {conf, identity, listener, orders[0], ready[1]};
+        am_worker_start w = {conf, identity, listener, c->foreign, orders[0], ready[1]};
         be_worker(c, &w, orders, ready);
     }
     close(orders[0]);

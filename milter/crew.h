@@ -13,6 +13,7 @@ typedef struct am_crewman {
 
 typedef struct am_crew {
     am_crewman man[AM_CREW_MAX];
+    bool foreign; /* the listener belongs to somebody else (fd:N) */
 } am_crew;
 
 /* Starts a worker and waits until it serves (30 s at most). Returns its place; NULL: it did not

@@ -25,6 +25,17 @@
 #include <link.h>
 #endif
 
+bool am_daemon_standard_files(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= 2);
+    if (fd > 2)
+        close(fd);
+    return fd >= 0;
+}
+
 /* An octet of status, then text with its NUL. The end of the pipe does not count: the worker has
  * it open too. */
 static int wait_for_daemon(int up)
@@ -103,9 +114,12 @@ static long read_pid(int fd)
     return end > text && pid > 0 && pid < INT_MAX ? pid : 0;
 }
 
+/* What stood there goes only when there is room for the new one. */
 static bool put_pid(int fd, long pid)
 {
-    return fchmod(fd, 0644) == 0 && ftruncate(fd, 0) == 0 && dprintf(fd, "%ld\n", pid) > 0;
+    char text[24];
+    int n = snprintf(text, sizeof text, "%ld\n", pid);
+    return fchmod(fd, 0644) == 0 && pwrite(fd, text, (size_t)n, 0) == n && ftruncate(fd, n) == 0;
 }
 
 bool am_daemon_write_pid(const char *file, long *before, am_error *why)
@@ -120,14 +134,17 @@ bool am_daemon_write_pid(const char *file, long *before, am_error *why)
     if (good && (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1)) {
         am_error_set(why, "pid file %s: there is one that is not ours; remove it", file);
         close(fd);
+        errno = EPERM;
         return false;
     }
     *before = good ? read_pid(fd) : 0;
     good = good && put_pid(fd, (long)getpid());
+    int error = errno;
     if (!good)
-        am_error_set(why, "pid file %s: %s", file, strerror(errno));
+        am_error_set(why, "pid file %s: %s", file, strerror(error));
     if (fd >= 0)
         close(fd);
+    errno = error;
     return good;
 }
 

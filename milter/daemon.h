@@ -6,6 +6,10 @@
 
 #include <stdbool.h>
 
+/* Descriptors 0 to 2 are open, on /dev/null where nobody gave them: what we open has others. False:
+ * not to be had. */
+bool am_daemon_standard_files(void);
+
 /* Goes into the background, its standard streams on /dev/null. The calling process waits until
  * the daemon calls am_daemon_up or ends, prints what it is told, and exits with its status; it does
  * not return. In the daemon: the descriptor for am_daemon_up; -1: `why`. */

@@ -1,17 +1,23 @@
 /*
  * log: one line a message, and a line for everything unusual.
  *
- * For: supervisor and worker. Waits: as long as syslog(3) or a write to standard error does.
- * Memory: the stack. Callers: any thread; am_log_open before there are several.
+ * For: supervisor and worker. Waits: as long as syslog(3) does. Standard error is never waited for:
+ * lines that a reader who stopped has no room for are lost, and counted. Memory: the stack.
+ * Callers: any thread; am_log_open before there are several.
  *
  * Nothing from outside reaches the log but through am_log_text.
  */
 #include "milter/log.h"
 #include "libauth/base/lex.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LINE = 6000, DKIMS = 4 }; /* octets of a line: all that add() may have to say of a message */
@@ -20,10 +26,65 @@ static struct {
     am_log_to to;
     int level;
     bool open;
-} out = {.to = AM_LOG_STDERR, .level = LOG_WARNING};
+    int fd;           /* standard error, as it may be written to without a wait */
+    bool socket;      /* it is one */
+    atomic_uint lost; /* lines */
+    atomic_bool torn; /* the last one was cut by the end of the room */
+} out = {.to = AM_LOG_STDERR, .level = LOG_WARNING, .fd = STDERR_FILENO};
+
+/* Others write to the same pipe or terminal, and may want to wait: so it is opened anew. Where that
+ * cannot be (no /proc, somebody else's), and for files, it is used as it is. */
+static void open_stderr(void)
+{
+    struct stat st;
+    if (out.fd != STDERR_FILENO)
+        close(out.fd);
+    out.fd = STDERR_FILENO;
+    if (fstat(STDERR_FILENO, &st) != 0)
+        return;
+    out.socket = S_ISSOCK(st.st_mode);
+    if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
+        out.fd = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (out.fd < 0)
+        out.fd = STDERR_FILENO;
+}
+
+/* Octets that there was room for; all of them where nobody can be told of an error. */
+static size_t put(const char *p, size_t n)
+{
+    ssize_t done =
+        out.socket ? send(out.fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) : write(out.fd, p, n);
+    return done >= 0 ? (size_t)done : errno == EAGAIN ? 0 : n;
+}
+
+/* One line, whole: other threads write too. False: there was no room for all of it. */
+static bool put_whole(const char *line, size_t n)
+{
+    if (atomic_load(&out.torn) && put("\n", 1) == 0)
+        return false;
+    size_t done = put(line, n);
+    atomic_store(&out.torn, done > 0 && done < n);
+    return done == n;
+}
+
+/* Lines that were lost are told of where the next one has room. */
+static void put_line(const char *line, size_t n)
+{
+    char text[100];
+    unsigned lost = atomic_exchange(&out.lost, 0);
+    int len = snprintf(text, sizeof text,
+        "authmilld[%ld]: log: %u lines were lost: nobody read them\n", (long)getpid(), lost);
+    if (lost && !put_whole(text, (size_t)len)) {
+        atomic_fetch_add(&out.lost, lost + 1);
+        return;
+    }
+    if (!put_whole(line, n))
+        atomic_fetch_add(&out.lost, 1);
+}
 
 void am_log_open(const am_conf *c)
 {
+    open_stderr();
     out.to = c->log.to;
     out.level = (int)c->log.level;
     if (out.open)
@@ -51,7 +112,7 @@ void am_log(int level, const char *fmt, ...)
     }
     size_t len = strlen(line);
     line[len++] = '\n';
-    (void)!write(STDERR_FILENO, line, len); /* one line, whole: other threads write too */
+    put_line(line, len);
 }
 
 const char *am_log_text(char *text, size_t size, am_str s)

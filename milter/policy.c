@@ -191,6 +191,8 @@ static am_decision by_rule(const am_conf *c, const am_case *m, const am_rule *r)
     } else if (d.action == AM_ACTION_QUARANTINE || measure == AM_MEASURE_HEADER) {
         am_reply_fill(
             r->has_text ? &r->text : am_reply_reason(), c, m->e, r, d.text, sizeof d.text);
+        if (!*d.text) /* the MTA takes no empty reason, and a filter finds no empty field */
+            am_reply_fill(am_reply_reason(), c, m->e, r, d.text, sizeof d.text);
     }
     return d;
 }

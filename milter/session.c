@@ -39,6 +39,7 @@ struct am_session {
     size_t rcpts, rcpts_max;
     uint64_t octets;
     size_t seen[AM_OURS]; /* fields of this message that bear our names */
+    bool hides;           /* one that is not kept hides results, and cannot be deleted */
 };
 
 static const char *our_name(const am_session *s, unsigned i)
@@ -108,6 +109,7 @@ void am_session_reset(am_session *s)
     memset(s->seen, 0, sizeof s->seen);
     s->sent = false;
     s->recipients = 0;
+    s->hides = false;
 }
 
 /* A message that knows what the connection knows; iprev and SPF start to ask. */
@@ -339,14 +341,24 @@ static size_t octets_of(const am_session *s, const char *name, const char *value
     return n;
 }
 
+/* False: limits or memory have no room for it. */
+static bool keep_field(am_session *s, const char *name, const char *value)
+{
+    if (!s->message)
+        return false;
+    size_t before = am_message_header(s->message)->n;
+    am_message_field(s->message, am_str_of(name), with_space(s, value));
+    return am_message_header(s->message)->n > before;
+}
+
 void am_session_field(am_session *s, const char *name, const char *value)
 {
     for (unsigned i = 0; i < AM_OURS; i++)
         s->seen[i] += am_str_iis(am_str_trim(am_str_of(name)), our_name(s, i));
     if (s->needs.octets)
         s->octets += octets_of(s, name, value);
-    if (s->message)
-        am_message_field(s->message, am_str_of(name), with_space(s, value));
+    if (!keep_field(s, name, value))
+        s->hides = s->hides || am_strip_hides_results(am_str_of(value));
 }
 
 void am_session_eoh(am_session *s)
@@ -428,6 +440,19 @@ static void begin_strips(am_session *s, const am_evidence *e, am_outcome *o)
         o->strip[i].spared = keep ? e->hop.field : 0;
 }
 
+/* RFC 8601 5: what claims to be ours goes; where it cannot, the message does. */
+static am_decision unclean(void)
+{
+    return (am_decision){.action = AM_ACTION_REJECT,
+        .measure = AM_MEASURE_REJECT,
+        .would = AM_MEASURE_REJECT,
+        .code = "550",
+        .xcode = "5.6.0",
+        .text = "Header over the limits of this host, with a hidden field",
+        .disposition = "none",
+        .why = "hidden results"};
+}
+
 void am_session_progress(am_session *s, void (*tell)(void *arg), void *arg)
 {
     if (s->message)
@@ -443,6 +468,8 @@ am_outcome am_session_finish(am_session *s, const char *id)
     am_facts f = facts_of(s, AM_STAGE_END);
     if (!s->skipped)
         e = judge(s, &f, &o);
+    if (s->hides && !o.decision.code && o.decision.action != AM_ACTION_DISCARD)
+        o.decision = unclean();
     am_log_message(id, e, &o.decision);
     bool otherwise = !o.decision.fault && am_policy_shadow(s->conf, e, &f, &o.decision, &other);
     if (otherwise)

@@ -37,6 +37,15 @@ am_strip am_strip_begin(am_arena *a, const am_header *header, am_str id, size_t 
     return s;
 }
 
+bool am_strip_hides_results(am_str value)
+{
+    am_str name, rest;
+    for (am_hidden h = am_hidden_begin(value); am_hidden_next(&h, &name, &rest);)
+        if (am_strip_is_results(am_str_trim(name)))
+            return true;
+    return false;
+}
+
 static bool hides_ours(am_strip *s, const am_field *f)
 {
     am_str name, rest;

@@ -36,6 +36,9 @@ am_strip am_strip_begin_all(const am_header *header, const char *name, size_t se
  * looked at. */
 bool am_strip_next(am_strip *s);
 
+/* Does some reader find an Authentication-Results of anybody within this field's value? */
+bool am_strip_hides_results(am_str value);
+
 /* Is this the name of the field? ARC-Authentication-Results is another. */
 bool am_strip_is_results(am_str name);
 

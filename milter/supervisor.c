@@ -222,13 +222,18 @@ static void start_again(supervisor *s)
     am_log(LOG_ERR, "the worker did not start; next try in %u ms", s->backoff_ms);
 }
 
+static void log_end(const char *who, int status)
+{
+    if (WIFSIGNALED(status))
+        am_log(LOG_ERR, "%s died of signal %d", who, WTERMSIG(status));
+    else
+        am_log(LOG_ERR, "%s ended with status %d", who, WEXITSTATUS(status));
+}
+
 /* The first death is answered at once, others after a pause that grows. */
 static void mourn(supervisor *s, int status)
 {
-    if (WIFSIGNALED(status))
-        am_log(LOG_ERR, "the worker died of signal %d", WTERMSIG(status));
-    else
-        am_log(LOG_ERR, "the worker ended with status %d", WEXITSTATUS(status));
+    log_end("the worker", status);
     s->serving = NULL;
     if (clock_ms() - s->serving_since > STEADY_MS)
         s->backoff_ms = 0;
@@ -246,6 +251,8 @@ static void reap(supervisor *s)
     while (am_crew_reap(&s->crew, &gone, &status))
         if (gone.pid == serving)
             mourn(s, status);
+        else if (status != 0)
+            log_end("an earlier worker", status);
         else
             am_log(LOG_INFO, "an earlier worker is gone");
 }
@@ -295,6 +302,7 @@ static bool open_listener(supervisor *s, am_error *why)
     s->listener = am_socket_listen(&s->conf->socket, &access, why);
     if (s->listener < 0)
         return false;
+    s->crew.foreign = s->conf->socket.kind == AM_SOCKET_FD;
     if (s->conf->socket.path)
         (void)lstat(s->conf->socket.path, &s->listener_file);
     am_log(LOG_NOTICE, "listening on %s",
@@ -353,6 +361,15 @@ static int start_first(supervisor *s, const char *path)
     return s->serving ? EX_OK : status;
 }
 
+static bool is_shortage(int error)
+{
+    static const int passing[] = {ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM, EIO};
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
+        if (error == passing[i])
+            return true;
+    return false;
+}
+
 /* From the first descriptor to the last; `why` is set where the status is not 0. */
 static int serve(supervisor *s, int waiting, am_error *why)
 {
@@ -361,8 +378,9 @@ static int serve(supervisor *s, int waiting, am_error *why)
     char *path = s->conf->socket.path ? strdup(s->conf->socket.path) : NULL;
     /* Before anybody can be served: who gets an answer finds the pid file there. */
     long pid_before;
+    errno = 0;
     bool pid_written = am_daemon_write_pid(s->pid_file, &pid_before, why);
-    int status = EX_CONFIG;
+    int status = is_shortage(errno) ? EX_TEMPFAIL : EX_CONFIG;
     if (pid_written) {
         am_error_set(why, "the worker did not start; the log says why");
         am_worker_raise_limit(s->conf);
@@ -468,6 +486,8 @@ int main(int argc, char **argv)
     int waiting = -1, status = parse_arguments(argc, argv, &a);
     if (status >= 0)
         return status;
+    if (!am_daemon_standard_files())
+        return EX_TEMPFAIL;
     umask(022); /* nothing that we make can others write to */
     s.conf = am_ready_load(a.conf, &s.identity, &why);
     if (!s.conf)

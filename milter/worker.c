@@ -50,6 +50,7 @@ static struct {
     am_clients *clients; /* NULL: not counted */
     am_turns *turns;
     am_budget memory;
+    int spare; /* a socket for the end: there may be no descriptor left then */
 } worker;
 
 am_session *am_worker_enter(void)
@@ -177,6 +178,7 @@ static int prepare(const am_worker_start *w)
         return EX_TEMPFAIL;
     }
     allow_sessions();
+    worker.spare = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (w->conf->dns.zones.n > 0 && !(worker.dns = am_conf_dns(w->conf, &why)))
         return refuse(EX_CONFIG, "DNS: ", &why);
     if (!am_identity_drop(w->identity, &why) || !am_sandbox_harden(&why))
@@ -191,7 +193,7 @@ static int close_up(const am_worker_start *w)
     if (!am_sandbox_enter(w->conf, &why))
         return refuse(EX_CONFIG, "sandbox: ", &why);
     if (!worker.dns && !(worker.dns = am_conf_dns(w->conf, &why)))
-        return refuse(EX_CONFIG, "DNS: ", &why);
+        return refuse(EX_TEMPFAIL, "DNS: ", &why); /* the configuration was checked */
     if (worker.declog)
         (void)am_declog_start(worker.declog);
     return EX_OK;
@@ -249,16 +251,11 @@ static void *serve(void *end)
     return NULL;
 }
 
-/* A socket that listens and that nobody knows; -1: none to be had. */
-static int dead_listener(void)
+/* Makes the spare socket one that listens and that nobody knows. */
+static bool listen_unknown(int fd)
 {
     struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && (bind(fd, (struct sockaddr *)&sa, sizeof sa) != 0 || listen(fd, 1) != 0)) {
-        close(fd);
-        fd = -1;
-    }
-    return fd;
+    return fd >= 0 && bind(fd, (struct sockaddr *)&sa, sizeof sa) == 0 && listen(fd, 1) == 0;
 }
 
 /* No new connections; those that are open are served to their end. libmilter knows no such thing,
@@ -267,14 +264,13 @@ static int dead_listener(void)
  * the dead listener and finds nothing, because both do not block. */
 static void leave_listener(const am_worker_start *w, bool orphan)
 {
-    int dead = dead_listener();
     int real = dup(w->listener);
-    if (dead < 0 || dup2(dead, w->listener) < 0)
+    if (!listen_unknown(worker.spare) || dup2(worker.spare, w->listener) < 0)
         am_log(LOG_WARNING, "cannot drain: new connections may still come here");
-    if (dead >= 0)
-        close(dead);
+    if (worker.spare >= 0)
+        close(worker.spare);
     /* Whoever starts authmilld again must find the socket unanswered. fd:N belongs to others. */
-    if (orphan && w->conf->socket.kind != AM_SOCKET_FD && real >= 0)
+    if (orphan && !w->foreign && real >= 0)
         (void)shutdown(real, SHUT_RDWR);
     if (real >= 0)
         close(real);
@@ -306,13 +302,24 @@ static bool wait_for_order(const am_worker_start *w, int ended, bool *orphan)
     return true;
 }
 
+/* Orders come by the pipe. A signal for all processes (killall, systemctl kill) is the
+ * supervisor's: libmilter waits for these, but what is ignored and not blocked by the main thread
+ * never comes. */
+static void ignore_signals(void)
+{
+    static const int ignored[] = {SIGPIPE, SIGHUP, SIGTERM, SIGINT};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signal(ignored[i], SIG_IGN);
+}
+
 int am_worker_run(const am_worker_start *w)
 {
     int end[2];
     bool orphan = false;
     sigset_t none;
     pthread_t thread;
-    signal(SIGPIPE, SIG_IGN);
+    am_log_open(w->conf); /* after a reload the supervisor's is that of before */
+    ignore_signals();
     small_stacks();
     int status = prepare(w);
     if (status == EX_OK)

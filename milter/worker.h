@@ -11,6 +11,7 @@ typedef struct am_worker_start {
     const am_conf *conf;
     const am_identity *identity;
     int listener; /* listening socket; -1: libmilter opens one itself */
+    bool foreign; /* the listener belongs to somebody else (fd:N) */
     int orders;   /* read end: an octet or its end means "finish what is open, then go" */
     int ready;    /* write end: an octet is written when MTAs are served, then it is closed */
 } am_worker_start;

@@ -183,6 +183,158 @@ def reloads():
         ok(not os.path.exists(d.dir + "/pid"), "the pid file that the first configuration named goes")
 
 
+def log_follows():
+    """What the log shall hold counts at once, for the worker too."""
+    with daemon(conf().replace("level = debug", "level = info")) as d:
+        for level, lines in (("warning", 0), ("info", 1)):
+            d.write(conf().replace("level = debug", "level = " + level))
+            d.log.clear()
+            old = d.workers()
+            d.process.send_signal(signal.SIGHUP)
+            ok(until(lambda: len(d.workers()) == 1 and d.workers() != old), "reload to " + level)
+            judged_as(d, "one.example", "a message")
+            ok(bool(d.logged("action=accept", 3 if lines else 1)) == bool(lines), "%d lines of it" % lines)
+
+
+def signals_for_all():
+    """killall and `systemctl kill` mean the worker too."""
+    for sent, what in ((signal.SIGHUP, "a reload"), (signal.SIGTERM, "the end"), (signal.SIGINT, "the end")):
+        with daemon(conf(more="drain = 10\n")) as d, Client(d.socket) as c:
+            c.negotiate()
+            c.connect("192.0.2.1")
+            c.envelope("a@example.org")
+            for pid in [d.process.pid] + d.workers():
+                os.kill(pid, sent)
+            time.sleep(1)
+            _, verdict = c.content(MESSAGE)
+            is_(verdict[0], "a", "%s for all processes: %s cuts no session" % (sent.name, what))
+            c.quit()
+            if sent != signal.SIGHUP:
+                is_(d.process.wait(20), 0, "it ends")
+            ok(not d.logged("died", 0), "nobody died")
+
+
+def nobody_reads():
+    """A reader of standard error that stopped stops no mail."""
+    count = 400
+    with tempfile.TemporaryDirectory(prefix="authmill-t.") as here:
+        with open(here + "/zone", "w") as f:
+            f.write(ZONE)
+        with open(here + "/c", "w") as f:
+            f.write(('socket = "unix:{dir}/s"\n' + conf()).replace("{dir}", here))
+        os.chmod(here, 0o755)
+        p = subprocess.Popen([AUTHMILLD, "-c", here + "/c"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                             start_new_session=True)
+        try:
+            until(lambda: os.path.exists(here + "/s"))
+            good = 0
+            with Client("unix:" + here + "/s") as c:
+                c.negotiate()
+                c.connect("192.0.2.1")
+                for i in range(count):
+                    good += c.message(MESSAGE, "a" * 200 + "@example.org")[1][0] == "a"
+                c.quit()
+            is_(good, count, "messages that are judged while nobody reads the log")
+            read = os.read(p.stderr.fileno(), 1 << 20)
+            with Client("unix:" + here + "/s") as c:
+                c.negotiate()
+                c.connect("192.0.2.1")
+                c.message(MESSAGE, "last@example.org")
+                c.quit()
+            p.terminate()
+            is_(p.wait(20), 0, "SIGTERM ends it")
+            read += p.stderr.read()
+            like(read.decode(), r"\n?authmilld\[\d+\]: log: \d+ lines were lost", "what was lost is counted")
+            like(read.decode(), r"(?m)^authmilld\[\d+\]: \S+: .*from=<last@example\.org>", "and then the log goes on")
+        finally:
+            if p.poll() is None:
+                p.kill()
+                p.wait()
+
+
+def closed_streams():
+    """Whoever starts it need give it no standard streams."""
+    with daemon() as d:
+        d.write(conf(more='socket = "unix:{dir}/second"\npid-file = "{dir}/pid"\n'))
+        how = '%s -d -c %s 0<&- 1>&- 2>&-' % (AUTHMILLD, d.conf)
+        is_(subprocess.run(["/bin/sh", "-c", how], timeout=60, check=False).returncode, 0, "-d without standard streams")
+        pid = int(open(d.dir + "/pid").read())
+        edits, _ = session("unix:" + d.dir + "/second", MESSAGE, "192.0.2.1", "mx.example.org", "a@example.org")
+        is_(id_of(edits), ["one.example"], "serves")
+        os.kill(pid, signal.SIGTERM)
+        ok(until(lambda: not os.path.exists(d.dir + "/pid")), "and ends")
+        d.write(conf(more='socket = "unix:{dir}/third"\npid-file = "{dir}/pid3"\n'))
+        p = subprocess.Popen(["/bin/sh", "-c", "exec %s -c %s 0<&- 1>&- 2>&-" % (AUTHMILLD, d.conf)])
+        until(lambda: os.path.exists(d.dir + "/pid3"))
+
+        def children():
+            with open("/proc/%d/task/%d/children" % (p.pid, p.pid)) as f:
+                return f.read().split()
+        until(children)
+        before = children()
+        time.sleep(1.5)
+        is_(children(), before, "in the foreground: the worker stays")
+        p.terminate()
+        is_(p.wait(20), 0, "SIGTERM")
+
+
+def foreign_socket():
+    """A socket that somebody else keeps outlives us, whatever a reload has said meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="authmill-t.") as here:
+        path = here + "/s"
+        s = socket.socket(socket.AF_UNIX)
+        s.bind(path)
+        s.listen(10)
+        os.chmod(here, 0o755)
+        os.chmod(path, 0o666)
+        with open(here + "/zone", "w") as f:
+            f.write(ZONE)
+
+        def write(spec):
+            with open(here + "/c", "w") as f:
+                f.write(('socket = "%s"\n' % spec + conf()).replace("{dir}", here))
+
+        def start():
+            fd = s.fileno()
+            p = subprocess.Popen([AUTHMILLD, "-c", here + "/c"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                 pass_fds=(fd,), start_new_session=True)
+            return p, until(lambda: answers(5))
+
+        def answers(timeout):
+            try:
+                with Client("unix:" + path, timeout) as c:
+                    return c.negotiate()[0] == "O"
+            except (OSError, Gone):
+                return False
+
+        write("fd:%d" % s.fileno())
+        p, good = start()
+        ok(good, "it serves a socket that it was given")
+        write("unix:" + path)
+        p.send_signal(signal.SIGHUP)
+        time.sleep(2)
+        p.kill()
+        p.wait()
+        time.sleep(1.5)
+        write("fd:%d" % s.fileno())
+        p, good = start()
+        ok(good, "after a reload that names another, and kill -9, it still is one")
+        p.terminate()
+        p.wait(20)
+        s.close()
+
+
+def a_drainer_dies():
+    with daemon() as d, Client(d.socket) as c:
+        c.negotiate()
+        c.connect("192.0.2.1")
+        old = d.workers()[0]
+        d.process.send_signal(signal.SIGHUP)
+        ok(d.logged("reloaded"), "reload")
+        os.kill(old, signal.SIGKILL)
+        ok(d.logged("an earlier worker died of signal 9"), "an earlier worker that dies with sessions is an error")
+
+
 def refuses_to_reload():
     with daemon() as d:
         before = d.workers()
@@ -243,7 +395,7 @@ def many_reloads():
 
 def worker_dies():
     with daemon() as d:
-        for n, sig in enumerate((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)):
+        for n, sig in enumerate((signal.SIGKILL, signal.SIGKILL, signal.SIGUSR1)):
             old = d.workers()
             os.kill(old[0], sig)
             with Client(d.socket, 20) as c: # the socket is there all the time
@@ -396,4 +548,5 @@ def inherited():
 
 
 tap.run(options, checks, starts, sockets_in_the_way, reloads, refuses_to_reload, pid_files, many_reloads,
-        worker_dies, drains, in_the_background, supervisor_dies, over_tcp, inherited)
+        worker_dies, drains, in_the_background, supervisor_dies, over_tcp, inherited, log_follows, signals_for_all,
+        nobody_reads, closed_streams, foreign_socket, a_drainer_dies)

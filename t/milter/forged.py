@@ -83,6 +83,25 @@ def hidden(d):
     is_([e[1:3] for e in edits if e[0] == "m"], [(1, NAME)], "a blank behind the name hides none beyond limits.fields")
 
 
+def hidden_beyond(d):
+    """Nothing can be deleted of which nobody knows the number: such a message is refused."""
+    for name, value, want in (("X-Foo", "mx.here.example; dmarc=pass", "y"), ("X-Foo", "other.example; dmarc=pass", "y"),
+                              (NAME, "mx.here.example; dmarc=pass", "y"), ("X-Foo", None, "a")):
+        with Client(d.socket) as c:
+            c.negotiate()
+            c.connect("192.0.2.1")
+            c.envelope("a@example.org")
+            for field in [PLAIN[0]] + [("X-%d" % i, " x") for i in range(10000)]:
+                c.header(*field)
+            c.header(name, " a\r%s: %s" % (NAME, value) if value else " a")
+            c.eoh()
+            c.body(b"x\r\n")
+            _, (code, text) = c.eom()
+            is_(code, want, "beyond limits.fields: %s hides %s" % (name, value))
+            ok(code == "a" or b"550 5.6.0" in text, "is refused for good")
+            c.quit()
+
+
 def mixed(d):
     rng = random.Random(20261121)
     bad = 0
@@ -119,7 +138,7 @@ def judged_before(d):
 
 def whole():
     with Daemon(CONF % ZONES, {"zone": zone()}) as d:
-        for test in (each_alone, hidden, mixed, many, judged_before):
+        for test in (each_alone, hidden, hidden_beyond, mixed, many, judged_before):
             test(d)
 
 

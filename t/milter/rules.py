@@ -184,6 +184,22 @@ def asked_for():
             ["Authentication-Results", "X-Authmill-Note"], "list")
 
 
+def empty_texts():
+    """The MTA takes no empty reason, and no filter finds an empty field: the rule's title, then."""
+    rules = rule("mail-from = a.example", "hold", 'text = ""', name="a") + \
+        rule("mail-from = b.example", "hold", 'text = "%{url}"', name="b") + \
+        rule("mail-from = c.example", "quarantine", 'text = ""', name="c")
+    with daemon(rules) as d, Client(d.socket) as c:
+        c.negotiate()
+        c.connect("192.0.2.1")
+        got = {}
+        for who in "abc":
+            edits, verdict = c.message(message(), "x@%s.example" % who)
+            got[who] = (verdict[0], [e[1] for e in edits if e[0] == "q"] + [v for _, v in inserted(edits)[1:]])
+        is_(got, {"a": ("a", ["a"]), "b": ("a", ["b"]), "c": ("a", ["c"])}, "an empty text")
+        c.quit()
+
+
 def recipients():
     rules = rule("rcpt = strict@here.example dmarc = fail", "reject", name="strict") + \
         rule("rcpt = drop@here.example", "discard", "reason = unwanted", name="drop")
@@ -307,4 +323,4 @@ def wait_for(good):
     return None
 
 
-tap.run(actions, replies, own_fields, early, asked_for, recipients, dry_runs, clients, crowd)
+tap.run(actions, replies, own_fields, early, asked_for, empty_texts, recipients, dry_runs, clients, crowd)

@@ -3,7 +3,9 @@
 
 #include "milter/daemon.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,10 +74,29 @@ static void anothers_stays(void **state)
     assert_true(am_daemon_write_pid("", &before, &why) && before == 0);
 }
 
+/* A disk without room: here the bound of a file's size. */
+static void what_stood_there_stays(void **state)
+{
+    (void)state;
+    am_error why;
+    long before;
+    struct rlimit l, none;
+    put("4711\n");
+    assert_true(getrlimit(RLIMIT_FSIZE, &l) == 0);
+    none = l;
+    none.rlim_cur = 0;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_true(setrlimit(RLIMIT_FSIZE, &none) == 0);
+    bool written = am_daemon_write_pid(file, &before, &why);
+    assert_true(setrlimit(RLIMIT_FSIZE, &l) == 0);
+    assert_false(written);
+    want_str("what stood there", am_str_of(there()), "4711\n");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whose_number), cmocka_unit_test(anothers_stays)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(whose_number),
+        cmocka_unit_test(anothers_stays), cmocka_unit_test(what_stood_there_stays)};
     int fd = mkstemp(file);
     if (fd < 0)
         return 1;
