@@ -41,8 +41,15 @@ typedef struct arguments {
     bool background, test;
 } arguments;
 
+/* What the start made of the configuration, and no reload changes. */
+typedef struct opened {
+    char *socket, *group, *user, *pid_file;
+    unsigned mode;
+} opened;
+
 typedef struct supervisor {
     am_conf *conf;
+    opened opened;
     am_identity identity;
     char *conf_file, *pid_file; /* absolute */
     int listener;
@@ -126,15 +133,34 @@ static void log_changes(const am_conf *was, const am_conf *is)
         am_log(LOG_NOTICE, "reload: no option is different");
 }
 
+/* False: no memory. */
+static bool remember(opened *o, const am_conf *c)
+{
+    *o = (opened){.socket = strdup(c->socket.text),
+        .group = strdup(c->socket_group),
+        .user = strdup(c->user),
+        .pid_file = strdup(c->pid_file),
+        .mode = c->socket_mode};
+    return o->socket && o->group && o->user && o->pid_file;
+}
+
+static void forget(opened *o)
+{
+    free(o->socket);
+    free(o->group);
+    free(o->user);
+    free(o->pid_file);
+}
+
 /* What stays as it was. The command line's pid file has nothing to do with the configuration's. */
 static void warn_of_restart(const supervisor *s, const am_conf *is)
 {
-    const am_conf *was = s->conf;
-    if (strcmp(was->socket.text, is->socket.text) != 0 || was->socket_mode != is->socket_mode ||
-        strcmp(was->socket_group, is->socket_group) != 0)
+    const opened *was = &s->opened;
+    if (strcmp(was->socket, is->socket.text) != 0 || was->mode != is->socket_mode ||
+        strcmp(was->group, is->socket_group) != 0)
         am_log(LOG_WARNING, "reload: socket, socket-mode and socket-group need a restart; "
                             "until then they stay as they were");
-    if (strcmp(was->user, is->user) != 0 && was->socket.path)
+    if (strcmp(was->user, is->user) != 0 && s->conf->socket.path)
         am_log(LOG_WARNING, "reload: user: the socket changes its owner at a restart alone");
     if (strcmp(was->pid_file, is->pid_file) != 0)
         am_log(LOG_WARNING, "reload: pid-file needs a restart; until then it stays %s",
@@ -507,13 +533,15 @@ int main(int argc, char **argv)
         return complain(EX_UNAVAILABLE, why.text);
     am_log_open(s.conf);
     block_signals(&s);
-    status = serve(&s, waiting, &why);
+    am_error_set(&why, "out of memory");
+    status = remember(&s.opened, s.conf) ? serve(&s, waiting, &why) : EX_TEMPFAIL;
     if (status != EX_OK) {
         if (s.conf->log.to == AM_LOG_SYSLOG)
             am_log(LOG_ERR, "%s", why.text);
         am_daemon_up(waiting, status, why.text);
     }
     am_conf_free(s.conf);
+    forget(&s.opened);
     free(s.conf_file);
     free(s.pid_file);
     return status;

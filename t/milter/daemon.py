@@ -356,6 +356,14 @@ def refuses_to_reload():
         d.write(conf("three.example", 'user = "%s"\n' % ("nobody" if me == "root" else me)))
         d.process.send_signal(signal.SIGHUP)
         ok(d.logged("the socket changes its owner at a restart alone"), "and another user is another owner")
+        d.log.clear()
+        d.write(conf("three.example", 'socket = "unix:{dir}/other"\n'))
+        d.process.send_signal(signal.SIGHUP)
+        ok(d.logged("need a restart"), "what waits for a restart is said with every reload")
+        d.log.clear()
+        d.write(conf("four.example"))
+        d.process.send_signal(signal.SIGHUP)
+        ok(d.logged("reloaded") and not d.logged("restart", 0), "and no more where all is as it is")
 
 
 def pid_files():
