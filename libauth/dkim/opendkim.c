@@ -362,7 +362,7 @@ static am_str key_text(engine *e, const am_signature *s)
         am_taglist t;
         if (x->n == 1)
             return x->rr[0].data;
-        if (!am_taglist_parse(e->job->c.arena, x->rr[i].data, &t, NULL))
+        if (!am_key_tags(e->job->c.arena, x->rr[i].data, &t))
             continue;
         const am_tag *p = am_taglist_get(&t, "p"), *k = am_taglist_get(&t, "k");
         if (p && p->value.n && am_str_is(k ? k->value : AM_STR("rsa"), word[s->key_type]))

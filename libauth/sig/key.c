@@ -10,7 +10,7 @@
 #include "libauth/sig/key.h"
 #include "libauth/base/base64.h"
 #include "libauth/base/domain.h"
-#include "libauth/base/taglist.h"
+#include "libauth/base/lex.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -68,6 +68,14 @@ am_str am_key_name(am_arena *a, am_str selector, am_str domain)
     return am_domain_askable(name) ? name : (am_str){NULL, 0};
 }
 
+bool am_key_tags(am_arena *a, am_str text, am_taglist *out)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if (am_is(text.p[i], AM_HIGH))
+            return false;
+    return am_taglist_parse(a, text, out, NULL);
+}
+
 /* Is one of the words in a colon list? Without the tag: the default. */
 static bool lists(const am_taglist *t, const char *tag, const char *word, bool absent)
 {
@@ -98,8 +106,8 @@ static verdict decode(am_arena *a, am_str text, am_key *k)
 {
     am_taglist t;
     am_str data;
-    if (text.n > MAX_RECORD || !am_taglist_parse(a, text, &t, NULL))
-        return MALFORMED;
+    if (text.n > MAX_RECORD || !am_key_tags(a, text, &t))
+        return MALFORMED; /* RFC 6376 6.1.2: 5 */
     /* RFC 6376 3.6.1 v=: where there is one it is the first tag, and DKIM1 to the letter. */
     const am_tag *v = am_taglist_get(&t, "v");
     if (v && !am_str_is(v->value, "DKIM1"))

@@ -3,6 +3,7 @@
 #define AM_SIG_KEY_H
 
 #include "libauth/base/result.h"
+#include "libauth/base/taglist.h"
 #include "libauth/dns/context.h"
 
 typedef enum am_key_type { AM_KEY_RSA, AM_KEY_ED25519 } am_key_type;
@@ -28,6 +29,11 @@ typedef struct am_key_lookup {
 
 /* The name <selector>._domainkey.<domain>, in A-labels; absent: cannot be asked for. */
 am_str am_key_name(am_arena *a, am_str selector, am_str domain);
+
+/* The tags of a key record. RFC 8616 lets UTF-8 into the tag lists of signatures and not into
+ * these: an octet above 0x7F is a syntax error (RFC 6376 3.2, VALCHAR). A stray line end round a
+ * tag, as forms of providers leave it in zones, is none to us. False: no tag list. */
+bool am_key_tags(am_arena *a, am_str text, am_taglist *out);
 
 /* Waits for the record and decodes it. Several TXT records: the first that is a usable key of
  * `type` (RFC 6376 6.1.2 leaves it open); if none is, the reason is that of the one that came

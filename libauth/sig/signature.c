@@ -10,6 +10,7 @@
 #include "libauth/base/base64.h"
 #include "libauth/base/domain.h"
 #include "libauth/base/lex.h"
+#include "libauth/mail/scan.h"
 
 enum { NUMBER = 12, LENGTH = 76, INSTANCE = 3, SALVAGED = 32 };
 
@@ -351,6 +352,10 @@ am_signature am_signature_parse(am_arena *a, am_sigkind kind, am_str value)
         apply_rules(&x);
     else
         fault(&s, AM_SIG_TAG_LIST, am_str_copy(a, am_str_of(why.text)));
+    /* RFC 8616 5: octets above 0x7F are UTF-8. RFC 6376 2.8: CR and LF are folds, which have their
+     * CRLF again by now. */
+    if (!s.fault && !am_scan_clean(value, false))
+        fault(&s, AM_SIG_TAG_LIST, AM_STR("not UTF-8, or a line end that is no fold"));
     if (am_arena_failed(a))
         fault(&s, AM_SIG_NO_MEMORY, (am_str){NULL, 0});
     return s;

@@ -301,6 +301,8 @@ static const struct {
     {"i=1; v=99; " LIST, "pass", NULL, false, 0},
     {"i=1; x-y=; " LIST, "fail 1: malformed tag list", NULL, false, 0},
     {"i=1; unknown=tag; " LIST, "pass", NULL, false, 0},
+    {"i=1; unknown=\xc3\xa4; " LIST, "pass", NULL, false, 0},
+    {"i=1; unknown=\xe4; " LIST, "fail 1: malformed tag list", NULL, false, 0},
     {"i=1; c=simple/simple; " LIST, "pass", NULL, true, 0},
     {"i=1; c=simple; " LIST, "pass", NULL, true, 0},
     {"i=1; c=relaxed/relaxed; " LIST, "pass", NULL, false, 0},

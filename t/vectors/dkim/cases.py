@@ -478,6 +478,8 @@ def syntax(case):
     case("syntax-final-semicolon", "pass", "6376 3.2", sign(MAIL, template=TEMPLATE + b";"))
     case("syntax-final-semicolon-space", "pass", "6376 3.2, erratum 5070",
          sign(MAIL, template=TEMPLATE + b"; ", c=b"relaxed/relaxed"))
+    case("syntax-cr-for-space", "neutral", "6376 2.8: FWS is WSP and CRLF WSP",
+         made(b"v=1; a", b"v=1;\ra"))
     case("syntax-two-semicolons", "neutral", "6376 3.2", made(b"v=1;", b"v=1;;"))
     case("syntax-leading-semicolon", "neutral", "6376 3.2", made(b"v=1;", b"; v=1;"))
     case("syntax-no-equals", "neutral", "6376 3.2", made(b"v=1;", b"v=1; word;"))
@@ -585,6 +587,8 @@ def eai(case):
     case("eai-identity-utf8-local", "pass", "8616 4",
          sign(MAIL, x="i=ålice@example.org; ".encode()))
     case("eai-not-utf8", "neutral", "8616 4", sign(MAIL, d=b"b\xfccher.test"), records)
+    case("eai-utf8-unknown-tag", "pass", "8616 5", sign(MAIL, x="y=grün; ".encode()))
+    case("eai-not-utf8-unknown-tag", "neutral", "8616 5", sign(MAIL, x=b"y=gr\xfcn; "))
 
 
 # ---- 3.6.1: the key record
@@ -640,7 +644,9 @@ def key_records(case):
             ("p-cut", b"v=DKIM1; p=" + p[:-8]), ("p-no-key", b"v=DKIM1; p=AAAA"),
             ("p-padding-only", b"v=DKIM1; p===="), ("two-semicolons", b"v=DKIM1;; p=" + p),
             ("no-list", b"this is no key"), ("empty", b""),
-            ("quoted", b'"v=DKIM1; p=' + p + b'"')):
+            ("quoted", b'"v=DKIM1; p=' + p + b'"'),
+            ("note-utf8", "v=DKIM1; n=grün; p=".encode() + p),
+            ("note-latin1", b"v=DKIM1; n=gr\xfcn; p=" + p)):
         tried(name, "permerror", "6376 3.6.1, 6.1.2", record)
     i = b"i=alice@mail.example.org; "
     tried("strict-subdomain", "permerror", "6376 3.6.1 t=s", b"v=DKIM1; t=s; p=" + p, x=i)
