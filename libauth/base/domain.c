@@ -48,27 +48,52 @@ bool am_domain_askable(am_str s)
     return labels_ok(s, any_octet);
 }
 
-/* U-labels to A-labels; `in` holds at least one octet above 0x7F. */
+static bool is_ascii(am_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (am_is(s.p[i], AM_HIGH))
+            return false;
+    return true;
+}
+
+/* One U-label; where a dot of another script stands in it, several. */
+static bool add_alabel(am_buf *b, am_str label)
+{
+    char *utf8 = am_arena_copy(b->arena, label.p, label.n), *alabel = NULL;
+    if (!utf8 || memchr(label.p, '\0', label.n))
+        return false;
+    int rc = idn2_to_ascii_8z(utf8, &alabel, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+    if (rc == IDN2_OK)
+        am_buf_cstr(b, alabel);
+    idn2_free(alabel);
+    return rc == IDN2_OK && b->n <= AM_DOMAIN_MAX;
+}
+
+/* RFC 8616 3: U-labels, and no others, become A-labels. */
 static bool to_alabels(am_arena *a, am_str in, am_str *out)
 {
-    char *utf8 = am_arena_copy(a, in.p, in.n), *alabels = NULL;
-    if (!utf8 || memchr(in.p, '\0', in.n))
-        return false;
-    int rc = idn2_to_ascii_8z(utf8, &alabels, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
-    if (rc == IDN2_OK)
-        *out = am_str_copy(a, am_str_of(alabels));
-    idn2_free(alabels);
-    return rc == IDN2_OK && out->p;
+    am_buf b = {.arena = a};
+    for (bool more = true; more;) {
+        size_t dot = am_str_find(in, '.');
+        am_str label = am_str_cut(in, 0, dot);
+        if (is_ascii(label))
+            am_buf_str(&b, label);
+        else if (!add_alabel(&b, label))
+            return false;
+        more = dot < in.n;
+        if (more)
+            am_buf_char(&b, '.');
+        in = am_str_cut(in, dot + 1, in.n);
+    }
+    *out = am_buf_get(&b);
+    return !b.failed;
 }
 
 bool am_domain_normalise(am_arena *a, am_str in, am_str *out)
 {
-    bool ascii = true;
     if (in.n > 4 * AM_DOMAIN_MAX)
         return false;
-    for (size_t i = 0; i < in.n; i++)
-        ascii = ascii && !am_is(in.p[i], AM_HIGH);
-    if (!ascii && !to_alabels(a, in, &in))
+    if (!is_ascii(in) && !to_alabels(a, in, &in))
         return false;
     if (!labels_ok(in, host_octet))
         return false;

@@ -295,6 +295,31 @@ static void domain_table(void **state)
          "cher.example",
             "xn--bcher-kva.example"},
         {"xn--bcher-kva.example", "xn--bcher-kva.example"},
+        /* RFC 8616 3: "those labels" are translated, the others stay */
+        {"R3--x.b\xc3\xbc"
+         "cher.example",
+            "r3--x.xn--bcher-kva.example"},
+        {"b\xc3\xbc"
+         "cher.ab--c.-a.mx-.a_b",
+            "xn--bcher-kva.ab--c.-a.mx-.a_b"},
+        {"r3--x.xn--bcher-kva.example", "r3--x.xn--bcher-kva.example"},
+        {"b\xc3\xbc"
+         "cher.example.",
+            "xn--bcher-kva.example"},
+        {"b\xc3\xbc"
+         "cher\xe3\x80\x82"
+         "example\xef\xbc\x8e",
+            "xn--bcher-kva.example"}, /* U+3002 and U+FF0E are dots */
+        {"\xc3\xa4..b", NULL},
+        {".\xc3\xa4", NULL},
+        {"\xc3\xa4..", NULL},
+        {"\xc3\xa4\xe3\x80\x82.b", NULL},
+        {"\xc3\xa4.a b", NULL},
+        {"-\xc3\xa4.b", NULL},
+        {"ab--\xc3\xa4.b", NULL},
+        {"xn--\xc3\xa4.b", NULL},
+        {"a.\xc2\xad.b", NULL}, /* nothing is left of it */
+        {"\xc3\xa4.0123456789012345678901234567890123456789012345678901234567890123", NULL},
         {"localhost", "localhost"},
         {"", NULL},
         {".", NULL},

@@ -589,6 +589,9 @@ def eai(case):
     case("eai-not-utf8", "neutral", "8616 4", sign(MAIL, d=b"b\xfccher.test"), records)
     case("eai-utf8-unknown-tag", "pass", "8616 5", sign(MAIL, x="y=grün; ".encode()))
     case("eai-not-utf8-unknown-tag", "neutral", "8616 5", sign(MAIL, x=b"y=gr\xfcn; "))
+    r = "r3--x."
+    case("eai-u-label-and-hyphens", "pass", "8616 3: those labels, and no others",
+         sign(MAIL, d=r.encode() + u), {"rsa2048._domainkey." + r + a: [key("rsa2048").record()]})
 
 
 # ---- 3.6.1: the key record
