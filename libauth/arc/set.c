@@ -83,7 +83,8 @@ static unsigned tagged_instance(const am_signature *s)
 
 /* ---- One field ---- */
 
-/* RFC 8617 4.1.3: cv=; the public suite wants lower case. */
+/* RFC 8617 4.1.3: cv=; the public suite wants lower case. 3.9: "=" [CFWS] chain-status, and no CFWS
+ * behind it. */
 static am_arc_cv cv_of(const am_signature *seal)
 {
     static const struct {
@@ -91,8 +92,11 @@ static am_arc_cv cv_of(const am_signature *seal)
         am_arc_cv cv;
     } words[] = {{"none", AM_CV_NONE}, {"fail", AM_CV_FAIL}, {"pass", AM_CV_PASS}};
     const am_tag *t = am_taglist_get(&seal->tags, "cv");
-    for (size_t i = 0; t && i < 3; i++)
-        if (am_str_is(t->value, words[i].word))
+    am_str value = t ? t->value : (am_str){NULL, 0};
+    if (!am_scan_cfws(&value, NULL))
+        return AM_CV_BAD;
+    for (size_t i = 0; i < 3; i++)
+        if (am_str_is(value, words[i].word))
             return words[i].cv;
     return AM_CV_BAD;
 }

@@ -375,6 +375,12 @@ static const struct {
     {"i=1; " LIST, WRONG_CV},
     {"i=1; cv=; " LIST, WRONG_CV},
     {"i=1; cv=pass; " LIST, WRONG_CV},
+    {"i=1; cv=(c) none; " LIST, "pass"}, /* RFC 8617 3.9: CFWS before a chain-status */
+    {"i=1; cv= (c) \r\n (d(e))none; " LIST, "pass"},
+    {"i=1; cv=none (c); " LIST, WRONG_CV},
+    {"i=1; cv=(c none; " LIST, WRONG_CV},
+    {"i=1; cv=(none); " LIST, WRONG_CV},
+    {"i=1; cv=(c) None; " LIST, WRONG_CV},
     {"i=1; cv=None; " LIST, WRONG_CV},
     {"i=1; cv=nones; " LIST, WRONG_CV},
     {"i=1; cv=none none; " LIST, WRONG_CV},
