@@ -218,6 +218,16 @@ static unsigned or_default(unsigned v, unsigned fallback)
     return v ? v : fallback;
 }
 
+/* RFC 8616 4: U-labels become A-labels before they are used; what is no domain name stays. */
+static am_str helo_value(am_arena *a, am_str helo)
+{
+    am_str domain;
+    for (size_t i = 0; i < helo.n; i++)
+        if (am_is(helo.p[i], AM_HIGH))
+            return am_domain_normalise(a, helo, &domain) ? domain : helo;
+    return helo;
+}
+
 static bool set_values(am_spf_eval *e, const am_spf_query *q, am_str domain)
 {
     am_arena *a = e->c->arena;
@@ -229,7 +239,7 @@ static bool set_values(am_spf_eval *e, const am_spf_query *q, am_str domain)
     am_spf_values_set(&e->values, 's', am_buf_get(&sender));
     am_spf_values_set(&e->values, 'l', local);
     am_spf_values_set(&e->values, 'o', domain);
-    am_spf_values_set(&e->values, 'h', q->helo);
+    am_spf_values_set(&e->values, 'h', helo_value(a, q->helo));
     am_spf_values_set(&e->values, 'r', q->receiver.n ? q->receiver : AM_STR("unknown"));
     return am_spf_values_ip(a, &e->values, &e->ip) && !sender.failed;
 }

@@ -154,6 +154,8 @@ static const fake_rr zone[] = {
         "a:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example ?all"),
     T("hollow.example", "v=spf1 a:x..example mx:x..example ptr:x..example exists:x..example "
                         "include:x..example ?all"),
+    T("helo-idn.example", "v=spf1 exists:%{h}.ok.example -all"),
+    A("xn--bcher-kva.example.ok.example", "127.0.0.2"),
     T("helo.example", "v=spf1 a:%{h} include:%{h} ?all"),
     T("red-hollow.example", "v=spf1 redirect=x..example"),
     /* 6.1 */
@@ -375,6 +377,14 @@ static const vector vectors[] = {
     {"4.8", "u@helo.example", V4, "neutral", "all", "", "a\\b.example"},
     {"4.8", "u@helo.example", V4, "neutral", "all", "", "\xff\xfe.example"},
     {"4.8", "u@helo.example", V4, "pass", "a:%{h}", "", "client.example"},
+    {"8616 4", "u@helo-idn.example", V4, "pass", "exists:%{h}.ok.example", "",
+        "b\xc3\xbc"
+        "cher.example"},
+    {"8616 4", "u@helo-idn.example", V4, "pass", "exists:%{h}.ok.example", "",
+        "xn--bcher-kva.example"},
+    {"8616 4", "u@helo-idn.example", V4, "fail", "all", "",
+        "b\xfc"
+        "cher.example"},
     {"4.8", "u@red-hollow.example", V4, "permerror", "default", "", 0},
     /* 6.1 */
     {"6.1", "u@red.example", V4, "pass", "exists:%{d}.seen.example", "", 0},
