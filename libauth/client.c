@@ -132,9 +132,19 @@ void am_message_tls(am_message *m, const am_tls_query *tls)
     m->facts.has_tls = true;
 }
 
+/* RFC 6532: a message whose header or envelope has more than ASCII. */
+static bool has_utf8(const am_message *m)
+{
+    bool ascii = am_str_is_ascii(m->evidence.mail_from);
+    for (size_t i = 0; i < m->header.n && ascii; i++)
+        ascii = am_str_is_ascii(m->header.field[i].raw);
+    return !ascii;
+}
+
 void am_client_eoh(am_message *m)
 {
     am_evidence *e = &m->evidence;
+    e->utf8 = has_utf8(m);
     if (!am_client_is_relay(m->options, &e->ip))
         return;
     m->facts.login = (am_login){0}; /* the relay's own: it says nothing of who sent the message */

@@ -25,6 +25,7 @@ typedef struct am_evidence {
     am_ip relay;
     am_str mail_from;  /* as the client gave it; absent: it gave none */
     am_mailbox sender; /* MAIL FROM; null path: domain and local absent */
+    bool utf8;         /* an octet above 0x7F in the header or MAIL FROM: so may results be */
     am_str auth_user;  /* absent: not authenticated; a relay's own login does not count */
 
     bool has_iprev, has_spf, has_helo, has_arc, has_dmarc; /* the method ran */

@@ -7,6 +7,7 @@
  */
 #include "libauth/message.h"
 #include "libauth/base/domain.h"
+#include "libauth/base/lex.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -68,6 +69,34 @@ static void add_hop(const builder *b, am_resinfo *r)
                             : AM_STR("unknown"));
 }
 
+/* A HELO name: U-labels only in a message that is internationalised itself (RFC 8601 1.5.2). */
+static am_str helo_value(const builder *b)
+{
+    am_str helo = b->e->helo, domain;
+    if (b->e->utf8 || am_str_is_ascii(helo))
+        return helo;
+    if (am_domain_normalise(b->arena, helo, &domain))
+        return domain;
+    am_buf masked = {.arena = b->arena};
+    for (size_t i = 0; i < helo.n; i++)
+        am_buf_char(&masked, am_is(helo.p[i], AM_HIGH) ? '?' : helo.p[i]);
+    return am_buf_get(&masked);
+}
+
+/* i= in UTF-8 only there too (RFC 8601 2.7.1); elsewhere quoted as in the tag (RFC 6376 2.11). */
+static am_str identity_value(const builder *b, am_str identity)
+{
+    am_buf quoted = {.arena = b->arena};
+    if (b->e->utf8 || am_str_is_ascii(identity))
+        return identity;
+    for (size_t i = 0; i < identity.n; i++)
+        if (am_is(identity.p[i], AM_HIGH) || identity.p[i] == '=')
+            am_buf_format(&quoted, "=%02X", (unsigned)(unsigned char)identity.p[i]);
+        else
+            am_buf_char(&quoted, identity.p[i]);
+    return am_buf_get(&quoted);
+}
+
 static void add_spf(builder *b)
 {
     const am_evidence *e = b->e;
@@ -82,7 +111,7 @@ static void add_spf(builder *b)
     if (e->has_spf && (e->has_helo || e->spf_from_helo)) {
         am_resinfo *r = add(b, "spf", e->helo_spf.result);
         r->reason = e->helo_spf.reason;
-        property(r, "smtp", "helo", e->helo);
+        property(r, "smtp", "helo", helo_value(b));
         vouched(b, r, e->helo_spf.secure);
         add_hop(b, r);
     }
@@ -116,7 +145,7 @@ static void add_signature(builder *b, size_t i)
     if (v->testing)
         r->comment = AM_STR("the key says t=y: testing");
     property(r, "header", "d", v->domain);
-    property(r, "header", "i", v->identity);
+    property(r, "header", "i", identity_value(b, v->identity));
     property(r, "header", "s", v->selector);
     property(r, "header", "a", v->algorithm);
     property(r, "header", "b", am_results_signature(b->e, i));
@@ -205,7 +234,7 @@ static void add_helo(builder *b)
     const am_helo_verdict *v = &b->e->helo_check;
     am_resinfo *r = add(b, "x-helo", v->result);
     r->reason = am_str_of(v->reason);
-    property(r, "smtp", "helo", b->e->helo);
+    property(r, "smtp", "helo", helo_value(b));
 }
 
 /* RFC 8601 2.7.4: smtp.auth is who logged in, smtp.mailfrom whom a trusted client speaks for. */

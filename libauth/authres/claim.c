@@ -161,10 +161,7 @@ static bool same(am_arena *a, am_str candidate, ours *o)
         return false;
     if (am_str_ieq(candidate, o->flat) || am_str_ieq(candidate, o->domain))
         return true;
-    bool ascii = true;
-    for (size_t i = 0; i < candidate.n; i++)
-        ascii = ascii && !am_is(candidate.p[i], AM_HIGH);
-    if (ascii)
+    if (am_str_is_ascii(candidate))
         return false;
     o->doubt = o->doubt || o->left == 0;
     if (o->left == 0)

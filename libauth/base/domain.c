@@ -48,14 +48,6 @@ bool am_domain_askable(am_str s)
     return labels_ok(s, any_octet);
 }
 
-static bool is_ascii(am_str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (am_is(s.p[i], AM_HIGH))
-            return false;
-    return true;
-}
-
 /* One U-label; where a dot of another script stands in it, several. */
 static bool add_alabel(am_buf *b, am_str label)
 {
@@ -76,7 +68,7 @@ static bool to_alabels(am_arena *a, am_str in, am_str *out)
     for (bool more = true; more;) {
         size_t dot = am_str_find(in, '.');
         am_str label = am_str_cut(in, 0, dot);
-        if (is_ascii(label))
+        if (am_str_is_ascii(label))
             am_buf_str(&b, label);
         else if (!add_alabel(&b, label))
             return false;
@@ -93,7 +85,7 @@ bool am_domain_normalise(am_arena *a, am_str in, am_str *out)
 {
     if (in.n > 4 * AM_DOMAIN_MAX)
         return false;
-    if (!is_ascii(in) && !to_alabels(a, in, &in))
+    if (!am_str_is_ascii(in) && !to_alabels(a, in, &in))
         return false;
     if (!labels_ok(in, host_octet))
         return false;

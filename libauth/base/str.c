@@ -40,6 +40,14 @@ size_t am_str_rfind(am_str s, char c)
     return s.n;
 }
 
+bool am_str_is_ascii(am_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (am_is(s.p[i], AM_HIGH))
+            return false;
+    return true;
+}
+
 am_str am_str_trim(am_str s)
 {
     while (s.n && am_is(s.p[0], AM_FWS))

@@ -67,6 +67,9 @@ static inline bool am_str_iis(am_str a, const char *c)
     return am_str_ieq(a, am_str_of(c));
 }
 
+/* No octet above 0x7F. */
+bool am_str_is_ascii(am_str s);
+
 /* The index of the first c, or s.n. */
 static inline size_t am_str_find(am_str s, char c)
 {

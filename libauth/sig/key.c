@@ -10,7 +10,6 @@
 #include "libauth/sig/key.h"
 #include "libauth/base/base64.h"
 #include "libauth/base/domain.h"
-#include "libauth/base/lex.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -70,10 +69,7 @@ am_str am_key_name(am_arena *a, am_str selector, am_str domain)
 
 bool am_key_tags(am_arena *a, am_str text, am_taglist *out)
 {
-    for (size_t i = 0; i < text.n; i++)
-        if (am_is(text.p[i], AM_HIGH))
-            return false;
-    return am_taglist_parse(a, text, out, NULL);
+    return am_str_is_ascii(text) && am_taglist_parse(a, text, out, NULL);
 }
 
 /* Is one of the words in a colon list? Without the tag: the default. */

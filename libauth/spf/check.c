@@ -222,10 +222,7 @@ static unsigned or_default(unsigned v, unsigned fallback)
 static am_str helo_value(am_arena *a, am_str helo)
 {
     am_str domain;
-    for (size_t i = 0; i < helo.n; i++)
-        if (am_is(helo.p[i], AM_HIGH))
-            return am_domain_normalise(a, helo, &domain) ? domain : helo;
-    return helo;
+    return !am_str_is_ascii(helo) && am_domain_normalise(a, helo, &domain) ? domain : helo;
 }
 
 static bool set_values(am_spf_eval *e, const am_spf_query *q, am_str domain)

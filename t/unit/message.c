@@ -47,6 +47,34 @@ static const letter letters[] = {
                 "dkim=none; "
                 "dmarc=pass header.from=sender.example policy.dmarc=reject; "
                 "iprev=pass (mail.sender.example) policy.iprev=192.0.2.1"},
+    {.name = "a HELO name in U-labels, an ASCII message (RFC 8601 1.5.2)",
+        .ip = "192.0.2.1",
+        .helo = "b\xc3\xbc"
+                "cher.example",
+        .sender = "<joe@sender.example>",
+        .header = {FROM},
+        .want = "mx.here.example; "
+                "spf=pass smtp.mailfrom=sender.example; "
+                "spf=none reason=\"xn--bcher-kva.example: no such domain\" "
+                "smtp.helo=xn--bcher-kva.example; "
+                "dkim=none; "
+                "dmarc=pass header.from=sender.example policy.dmarc=reject; "
+                "iprev=pass (mail.sender.example) policy.iprev=192.0.2.1"},
+    {.name = "a HELO name in U-labels, UTF-8 in the header (RFC 8601 1.5.2)",
+        .ip = "192.0.2.1",
+        .helo = "b\xc3\xbc"
+                "cher.example",
+        .sender = "<joe@sender.example>",
+        .header = {FROM, "Subject: B\xc3\xbc"
+                         "cher"},
+        .want = "mx.here.example; "
+                "spf=pass smtp.mailfrom=sender.example; "
+                "spf=none reason=\"xn--bcher-kva.example: no such domain\" "
+                "smtp.helo=b\xc3\xbc"
+                "cher.example; "
+                "dkim=none; "
+                "dmarc=pass header.from=sender.example policy.dmarc=reject; "
+                "iprev=pass (mail.sender.example) policy.iprev=192.0.2.1"},
     {.name = "null sender: postmaster at the HELO name (RFC 7208 2.4)",
         .ip = "192.0.2.1",
         .helo = "mail.sender.example",

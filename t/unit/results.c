@@ -70,11 +70,57 @@ static void signatures_told_apart(void **state)
     am_arena_free(a);
 }
 
+/* RFC 8601 1.5.2, 2.7.1: UTF-8 where the message has it, and ASCII elsewhere. */
+static void utf8_where_the_message_has_it(void **state)
+{
+    (void)state;
+    static const struct {
+        bool utf8;
+        const char *helo, *identity, *want[2];
+    } cases[] = {
+        {false,
+            "B\xc3\xbc"
+            "cher.example",
+            "j\xc3\xb6=x@b\xc3\xbc"
+            "cher.example",
+            {"smtp.helo=xn--bcher-kva.example", "header.i=\"j=C3=B6=3Dx@b=C3=BCcher.example\""}},
+        {true,
+            "b\xc3\xbc"
+            "cher.example",
+            "j\xc3\xb6@example.com",
+            {"smtp.helo=b\xc3\xbc"
+             "cher.example",
+                "header.i=j\xc3\xb6@example.com"}},
+        {false, "\xc3\xbc b.example", "a=b@example.com",
+            {"smtp.helo=\"?? b.example\"", "header.i=a=b@example.com"}},
+        {false, "Mail.example", "@example.com",
+            {"smtp.helo=Mail.example", "header.i=@example.com"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        am_dkim_verdict v = {
+            .result = AM_PASS, .reason = "", .identity = am_str_of(cases[i].identity)};
+        am_evidence e = {.utf8 = cases[i].utf8,
+            .helo = am_str_of(cases[i].helo),
+            .has_spf = true,
+            .has_helo = true,
+            .has_helo_check = true,
+            .dkim = &v,
+            .dkims = 1,
+            .has_dmarc = true};
+        am_arena *a = am_arena_new(0);
+        am_str text = written(a, &e);
+        want_int(cases[i].want[0], count(text, cases[i].want[0]), 2); /* spf, x-helo */
+        want_int(cases[i].want[1], count(text, cases[i].want[1]), 1);
+        am_arena_free(a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heap_of_broken_signatures),
         cmocka_unit_test(signatures_told_apart),
+        cmocka_unit_test(utf8_where_the_message_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
