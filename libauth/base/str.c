@@ -42,10 +42,15 @@ size_t am_str_rfind(am_str s, char c)
 
 bool am_str_is_ascii(am_str s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (am_is(s.p[i], AM_HIGH))
-            return false;
-    return true;
+    size_t i = 0;
+    uint64_t eight, high = 0;
+    for (; i + sizeof eight <= s.n; i += sizeof eight) { /* whole headers are asked about */
+        memcpy(&eight, s.p + i, sizeof eight);
+        high |= eight;
+    }
+    for (; i < s.n; i++)
+        high |= (unsigned char)s.p[i];
+    return !(high & 0x8080808080808080);
 }
 
 am_str am_str_trim(am_str s)

@@ -396,9 +396,25 @@ static void trace_in_order(void **state)
     am_arena_free(a);
 }
 
+static void ascii_of_every_length(void **state)
+{
+    (void)state;
+    char text[24];
+    for (size_t n = 0; n <= sizeof text; n++) {
+        memset(text, 0x7f, sizeof text);
+        assert_true(am_str_is_ascii(am_str_n(text, n)));
+        for (size_t i = 0; i < sizeof text; i++) {
+            text[i] = (char)0x80;
+            want_int("high octet", am_str_is_ascii(am_str_n(text, n)), i >= n);
+            text[i] = 0;
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ascii_of_every_length),
         cmocka_unit_test(arena_bounds),
         cmocka_unit_test(buf_grows_and_stops),
         cmocka_unit_test(str_table),
