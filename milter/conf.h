@@ -160,4 +160,8 @@ am_dns *am_conf_dns(const am_conf *c, am_error *why);
 am_class am_conf_class(
     const am_conf *c, const am_conf_classes *list, const am_ip *ip, bool authenticated);
 
+/* Is mail of this client not judged at all (`skip`)? Behind a trusted relay there are strangers,
+ * whatever class it is of itself. */
+bool am_conf_skips(const am_conf *c, const am_ip *ip, bool authenticated);
+
 #endif

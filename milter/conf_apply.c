@@ -91,10 +91,10 @@ bool am_conf_check(const am_conf *c, am_error *why)
         c->dns.resolv_conf, strerror(errno));
 }
 
-static bool is_local(const am_conf *c, const am_ip *ip)
+static bool is_in(const am_ip *ip, const am_conf_nets *list)
 {
-    for (unsigned i = 0; i < c->local_networks.n; i++)
-        if (am_ip_in(ip, &c->local_networks.item[i]))
+    for (unsigned i = 0; i < list->n; i++)
+        if (am_ip_in(ip, &list->item[i]))
             return true;
     return false;
 }
@@ -103,10 +103,16 @@ am_class am_conf_class(
     const am_conf *c, const am_conf_classes *list, const am_ip *ip, bool authenticated)
 {
     const bool is[] = {[AM_CLASS_AUTHENTICATED] = authenticated,
-        [AM_CLASS_LOCAL] = ip->family && is_local(c, ip),
+        [AM_CLASS_LOCAL] = ip->family && is_in(ip, &c->local_networks),
         [AM_CLASS_SUBMISSION] = !ip->family && !authenticated};
     for (unsigned i = 0; i < list->n; i++)
         if (is[list->item[i]])
             return list->item[i];
     return AM_CLASS_NONE;
+}
+
+bool am_conf_skips(const am_conf *c, const am_ip *ip, bool authenticated)
+{
+    return !is_in(ip, &c->trusted_relays) &&
+           am_conf_class(c, &c->skip, ip, authenticated) != AM_CLASS_NONE;
 }

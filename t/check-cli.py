@@ -160,6 +160,24 @@ def lines():
         "arc          fail      1 set: instance 1: an incomplete set"], "signatures that cannot be read, a chain that is broken")
 
 
+def skipped():
+    """`skip`: what authmilld does not judge is not decided here either; only the results are there."""
+    rules = 'rule ours { when { auth = pass } action = reject }\nrule alien { when { spf = pass } action = hold }\n'
+    for skip, args, want in (
+            ("authenticated", ("--auth", "bob"), ("accept", "skipped", "")), ("authenticated", (), ("quarantine", "rule", "alien")),
+            ("local", ("--ip", "127.0.0.1", "--auth", "bob"), ("accept", "skipped", "")),
+            ("local", ("--auth", "bob"), ("reject", "rule", "ours")),
+            ("authenticated }\ntrusted-relays = { 192.0.2.1", ("--auth", "bob"), ("accept", "", "")),
+            ("authenticated }\npolicy { mode = monitor", ("--auth", "bob"), ("accept", "skipped", ""))):
+        conf = file_of("skip.conf", (rules + "skip = { %s }\n" % skip).encode())
+        found = json.loads(check("--format", "json", "--config", conf, *GOOD, *args)[1])
+        is_((found["action"], found["why"], found["rule"]), want, "skip = %r: %s" % (skip, " ".join(args) or "a stranger"))
+        ok("dmarc" in found and "spf" in found, "and the results are there")
+    conf = file_of("skip.conf", (rules + "skip = submission\n").encode())
+    found = json.loads(check("--format", "json", "--config", conf)[1])
+    is_((found["action"], found["why"]), ("accept", "skipped"), "skip = submission: without an address")
+
+
 def dmarc(*args, author="example.org"):
     status, out, err = check("--format", "json", *args, stdin=b"From: a@%s\n\nx\n" % author.encode())
     return json.loads(out)["dmarc"] if status == 0 else err
@@ -224,4 +242,4 @@ def line_ends():
         is_(json.loads(check("--format", "json", stdin=octets)[1])["dmarc"]["result"], want, repr(octets))
 
 
-tap.run(wrong, helps, lines, options, decisions, line_ends)
+tap.run(wrong, helps, lines, skipped, options, decisions, line_ends)

@@ -70,7 +70,7 @@ bool am_again_judge(
         return false;
     }
     if (judged) {
-        x->decision = am_policy_decide(j->conf, x->evidence, &r->facts);
+        x->decision = am_judge_decide(j->conf, x->evidence, &r->facts);
         x->lacks = am_record_lacks(j->conf);
         am_record_compare_decision(&x->differences, &r->decision, &x->decision);
     }

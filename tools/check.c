@@ -332,7 +332,7 @@ static am_decision decide(
         d.disposition = am_dmarc_policy_word(e->dmarc.requested);
         return d;
     }
-    am_decision d = am_policy_decide(s->conf, e, f);
+    am_decision d = am_judge_decide(s->conf, e, f);
     am_judge_tell_rule(ro, &d);
     return d;
 }

@@ -37,6 +37,13 @@ void am_judge_feed(am_message *m, const am_eml *eml)
         am_message_body(m, eml->body.p, eml->body.n);
 }
 
+am_decision am_judge_decide(const am_conf *c, const am_evidence *e, const am_facts *f)
+{
+    if (!e->hop.relayed && am_conf_skips(c, &e->ip, e->auth_user.n > 0))
+        return am_policy_accept("skipped");
+    return am_policy_decide(c, e, f);
+}
+
 am_results_options am_judge_results(const am_conf *c, const char *authserv_id)
 {
     return (am_results_options){.authserv_id = authserv_id,

@@ -244,6 +244,18 @@ def skipped():
         record = records(d.dir + "/decisions", 1)[0]
         is_((record["action"], record["why"], "client" in record, "lookups" in record),
             ("accept", "skipped", False, False), "a message that was not judged")
+    rule = 'rule r { when { auth = pass } action = reject }\n'
+    with daemon(more=rule) as d:
+        session(d.socket, sample("newsletter"), auth_authen="bob", **HOW)
+        log, new = d.dir + "/decisions", d.dir + "/new"
+        is_(records(log, 1)[0]["action"], "reject", "a login that a rule refuses")
+        with open(new, "w") as f:
+            f.write(conf(more="skip = {authenticated}\n" + rule).replace("{dir}", d.dir))
+        said = [json.loads(subprocess.run([AUTHMILL, *args, "--config", new, "--format", "json", *last], capture_output=True,
+                                          timeout=30, check=False).stdout)
+                for args, last in ((["replay"], [log]), (["explain", "--log", log], ["QUEUEID"]))]
+        is_([(x["action"], x["why"]) for x in (said[0]["messages"][0]["outcomes"][1], said[1])], [("accept", "skipped")] * 2,
+            "replay and explain: a configuration that skips it")
 
 
 def refused_early():
