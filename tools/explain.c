@@ -123,7 +123,8 @@ static void print_text(am_arena *a, const am_again *x)
 static int print_json(am_arena *a, const request *q, const am_again *x)
 {
     json_t *json = am_again_json(a, x, &q->judge);
-    int rc = json ? json_dumpf(json, stdout, q->all ? JSON_COMPACT : JSON_INDENT(1)) : -1;
+    size_t how = JSON_ENSURE_ASCII | (q->all ? JSON_COMPACT : JSON_INDENT(1));
+    int rc = json ? json_dumpf(json, stdout, how) : -1;
     fputc('\n', stdout);
     json_decref(json);
     return rc == 0 ? EX_OK : am_tool_fail(&am_tool_explain, EX_SOFTWARE, "out of memory");

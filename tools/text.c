@@ -125,7 +125,9 @@ static void dmarc_line(page *p, const am_evidence *e, const char *disposition)
     item(p, ": ", am_str_of(v->reason));
     if (e->trust.overridden)
         fprintf(p->out, "; overridden by the sealer of ARC set %u", e->trust.instance);
-    fprintf(p->out, "; disposition %s\n", disposition);
+    fputs("; disposition ", p->out);
+    outside(p, am_str_of(disposition));
+    end(p);
 }
 
 /* Behind a relay of ours: whose address was judged. */
@@ -134,10 +136,8 @@ static void hop_line(page *p, const am_evidence *e)
     char relay[AM_IP_TEXT], ip[AM_IP_TEXT];
     fprintf(
         p->out, "%-12s %s is a trusted relay; the client ", "hop", am_ip_text(&e->relay, relay));
-    if (e->hop.found)
-        fprintf(p->out, "was %s", am_ip_text(&e->ip, ip));
-    else
-        fprintf(p->out, "is unknown: %s", e->hop.reason);
+    fputs(e->hop.found ? "was " : "is unknown: ", p->out);
+    outside(p, am_str_of(e->hop.found ? am_ip_text(&e->ip, ip) : e->hop.reason));
     item(p, ", ", e->helo);
     end(p);
 }
@@ -172,13 +172,13 @@ static void other_lines(page *p, const am_evidence *e)
 static void pra_line(page *p, const am_evidence *e)
 {
     fprintf(p->out, "%-12s ", "pra");
-    if (!e->pra.found) {
-        fprintf(p->out, "none: %s\n", e->pra.reason);
-        return;
+    if (e->pra.found) {
+        outside(p, e->pra.mailbox.local);
+        item(p, "@", e->pra.mailbox.domain);
     }
-    outside(p, e->pra.mailbox.local);
-    item(p, "@", e->pra.mailbox.domain);
-    fprintf(p->out, ", of %s\n", e->pra.field);
+    fputs(e->pra.found ? ", of " : "none: ", p->out);
+    outside(p, am_str_of(e->pra.found ? e->pra.field : e->pra.reason));
+    end(p);
 }
 
 /* ---- The trail: a table of the Received fields */

@@ -4,6 +4,7 @@ written, mail goes on."""
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -295,6 +296,30 @@ def refused_early():
                  got["summary"]["other_results"]), want, "replay: " + name)
 
 
+def everything_strange(record):
+    """Each text of it holds an escape, a bell and a line's end; words stay what they are."""
+    words = {"v", "time", "action", "measure", "would", "result", "type", "status", "stage", "policy", "requested", "client", "relay", "xcode"}
+
+    def strange(key, value):
+        if isinstance(value, dict):
+            return {k: strange(k, v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [strange(key, v) for v in value]
+        return value + "\\x1B[31m\\x07\\x0A\x1b\x9b" if isinstance(value, str) and key not in words and key != "id" else value
+    more = {"helo_check": {"result": "fail", "reason": "r"}, "tls": {"result": "pass", "version": "v", "reason": "r"},
+            "auth": {"result": "pass", "mechanism": "m", "reason": "r"}, "user": "u", "relay": "192.0.2.9",
+            "auth_align": {"result": "fail", "reason": "r"}, "trail": {"result": "fail", "reason": "r"},
+            "sender_id": {"result": "pass", "domain": "d", "reason": "r"}, "pra": {"field": "Sender", "domain": "d.example"},
+            "hop": {"found": False, "reason": "r"}, "disposition": "", "limit": "l", "list_id": "i",
+            "trust": {"overridden": True, "instance": 1, "reason": "r"}, "rule": "r", "rule_reason": "r"}
+    got = strange("", dict(record, **more))
+    for look_up in got["lookups"]:
+        if look_up["type"] in ("A", "AAAA"):
+            look_up["data"] = ["192.0.2.1"] if look_up["type"] == "A" else ["2001:db8::1"]
+            look_up["status"] = "data"
+    return got
+
+
 def shadowed():
     """What policy.shadow would have done is in the line, and explain tells it."""
     with daemon() as d:
@@ -319,8 +344,17 @@ def shadowed():
                      why="\x1b[2m")
         with open(d.dir + "/strange", "w") as f:
             f.write(json.dumps(first) + "\n")
-        p = subprocess.run([AUTHMILL, "explain", "--log", d.dir + "/strange", "QUEUEID"], capture_output=True, timeout=30, check=False)
+        explain = [AUTHMILL, "explain", "--log", d.dir + "/strange", "QUEUEID"]
+        p = subprocess.run(explain, capture_output=True, timeout=30, check=False)
         ok(b"\nreply " in p.stdout and b"\x1b" not in p.stdout, "a record's octets do not reach the terminal")
+        with open(d.dir + "/strange", "w") as f:
+            f.write(json.dumps(everything_strange(first)) + "\n")
+        for args, shown in (([], (b"\npra ", b"\nhop ", b"disposition \\x1b")), (["--config", d.conf], (b"\npra ", b"\nhop "))):
+            p = subprocess.run(explain + args, capture_output=True, timeout=30, check=False)
+            ok(all(w in p.stdout for w in shown), "disposition, hop, PRA: they are shown")
+            is_([line for line in p.stdout.splitlines() if re.search(rb"[^ -~]", line)], [], "and all of it is printable")
+        p = subprocess.run(explain + ["--format", "json"], capture_output=True, timeout=30, check=False)
+        is_((json.loads(p.stdout)["action"], re.findall(rb"[^ -~\n]", p.stdout)), ("reject", []), "JSON: in ASCII alone")
 
 
 tap.run(said, size, hostile, kept_over_reload, checked, worker_comes_back, disk_is_full, nobody_reads, at_the_end,
