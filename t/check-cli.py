@@ -93,6 +93,23 @@ def wrong():
         ok(err.startswith("authmill"), "and begins with the program's name: " + err.strip())
 
 
+def not_written():
+    """Standard output that takes nothing is said as such, however much was to be printed."""
+    many = file_of("many.eml", b"DKIM-Signature: v=1; a=rsa\n" * 100 + MESSAGE)
+    record = {"v": 1, "id": "x", "action": "accept", "now": 1, "lookups": [
+        {"type": "TXT", "name": "n%d.example" % i, "status": "nxdomain"} for i in range(2000)]}
+    log = file_of("full.log", json.dumps(record).encode() + b"\n")
+    if not os.path.exists("/dev/full"):
+        tap.skip("a full disk", "no /dev/full")
+        return
+    for where in (">/dev/full", ">&-"):
+        for args in (["check", "--zone", Z, "--format", "json", "--explain", M], ["check", "--zone", Z, "--format", "json", "--explain", many],
+                     ["check", "--zone", Z, "--format", "text", many], ["explain", "--log", log, "--format", "json", "x"],
+                     ["explain", "--log", log, "--format", "json", "--all", "x"], ["replay", "--format", "json", log]):
+            p = subprocess.run(["sh", "-c", 'exec "$@" ' + where, "sh", AUTHMILL, *args], capture_output=True, timeout=60)
+            is_((p.returncode, p.stderr), (75, b"authmill: standard output cannot be written\n"), where + " " + " ".join(args))
+
+
 def helps():
     for word in ("check", "config", "explain", "replay", "try"):
         status, out, err = run("help", word)
@@ -242,4 +259,4 @@ def line_ends():
         is_(json.loads(check("--format", "json", stdin=octets)[1])["dmarc"]["result"], want, repr(octets))
 
 
-tap.run(wrong, helps, lines, skipped, options, decisions, line_ends)
+tap.run(wrong, not_written, helps, lines, skipped, options, decisions, line_ends)

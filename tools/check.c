@@ -367,11 +367,12 @@ static int print(am_arena *a, const request *r, const am_evidence *e, const am_r
         am_text_evidence(stdout, e, d, r->explain, am_show_colour());
     } else {
         json_t *json = object(a, r, e, ro, d);
-        int rc = json ? json_dumpf(json, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII) : -1;
+        if (!json)
+            return am_tool_fail(&am_tool_check, EX_SOFTWARE, "out of memory");
+        /* Main sees what was not written. */
+        (void)json_dumpf(json, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII);
         fputc('\n', stdout);
         json_decref(json);
-        if (rc != 0)
-            return am_tool_fail(&am_tool_check, EX_SOFTWARE, "out of memory");
     }
     return EX_OK;
 }
