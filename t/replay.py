@@ -440,6 +440,7 @@ def wrong_use():
             ((), 64, "one queue id is wanted"),
             (("--format", "xml", "x"), 64, "wanted text or json"),
             (("--config", DEAD, "--log", "/nowhere/log", "x"), 66, "/nowhere/log: No such file"),
+            (("--config", DEAD, "--log", WORK.name, "x"), 66, "authmill explain: %s: Is a directory" % WORK.name),
             (("--config", "/nowhere/conf", "x"), 78, "/nowhere/conf"),
             (("--config", DEAD, "--log", LOG, "nobody"), 66, "no record of nobody")):
         got = run("explain", *args)
@@ -457,6 +458,33 @@ def wrong_use():
             (("--config", DEAD, "/dev/null"), 65, "no message could be read")):
         got = run("replay", *args)
         is_((got[0], says in got[2]), (status, True), "replay: " + says)
+
+
+def too_large():
+    """A line that memory cannot hold is no end of the file: what cannot be read is told."""
+    with open(AUTHMILL, "rb") as f:
+        if re.search(b"__[at]san_init", f.read()):
+            tap.skip("a line that memory cannot hold", "a sanitizer bounds no memory")
+            return
+
+    def small(command):
+        return ["sh", "-c", 'ulimit -v 400000 && exec "$@"', "sh", *command]
+    record = b'{"v":1,"id":"x","action":"accept","now":1,"lookups":[{"type":"A","name":"x","status":"nodata"}]}\n'
+    folder = WORK.name + "/large"
+    os.mkdir(folder)
+    for name, begin in (("log", record + b"{"), ("mail", b"From: a@good.example\r\nX: "), ("mbox", b"From x\nFrom: a@b\n\n")):
+        with open(folder + "/" + name, "wb") as f:
+            f.write(begin)
+            f.seek(1 << 30)
+            f.write(b"\n" + record)
+        said = "%s/%s: Cannot allocate memory\n" % (folder, name)
+        got = run("replay", "--config", DEAD, folder + "/" + name, wrap=small)
+        is_((got[0], got[2], "%d messages," % (name == "log") in got[1]), (70, "authmill replay: " + said, True), "replay: " + name)
+    got = run("explain", "--config", DEAD, "--log", folder + "/log", "x", wrap=small)
+    is_(got, (70, "", "authmill explain: %s/log: Cannot allocate memory\n" % folder), "explain")
+    got = run("replay", "--config", DEAD, "--format", "json", folder, wrap=small)
+    is_((json.loads(got[1])["summary"]["unread"], got[2].count(": Cannot allocate memory\n"), got[2].count("/large/")), (3, 3, 3),
+        "in a folder each is told, once, and passed over")
 
 
 def kept_mail():
@@ -523,4 +551,4 @@ def kept_mail():
 
 
 tap.run(recorded, explained, compared_to_the_letter, computed_again, too_little, public_suffixes, rules,
-        other_policy, limits_of_a_configuration, wrong_use, kept_mail)
+        other_policy, limits_of_a_configuration, wrong_use, too_large, kept_mail)

@@ -188,7 +188,7 @@ static int consider(search *s, const char *line, size_t n, size_t number)
     return status;
 }
 
-static int scan(search *s, FILE *f)
+static int scan(search *s, FILE *f, const char *log)
 {
     char *line = NULL;
     size_t room = 0;
@@ -199,8 +199,9 @@ static int scan(search *s, FILE *f)
         if (memmem(line, (size_t)n, s->needle, strlen(s->needle)))
             status = consider(s, line, (size_t)n, number);
     }
-    if (status == EX_OK && ferror(f))
-        status = am_tool_fail(&am_tool_explain, EX_NOINPUT, "%s", strerror(errno));
+    if (status == EX_OK && !feof(f)) /* no ferror where memory is short */
+        status = am_tool_fail(
+            &am_tool_explain, ferror(f) ? EX_NOINPUT : EX_SOFTWARE, "%s: %s", log, strerror(errno));
     free(line);
     return status;
 }
@@ -235,14 +236,15 @@ static int look_up(const request *q, const char *log)
     am_str needle = a ? am_record_spell(a, am_str_of(q->id)) : (am_str){0};
     search s = {.request = q, .needle = needle.p};
     bool input = strcmp(log, "-") == 0;
+    const char *name = input ? "standard input" : log;
     int status = EX_OK;
     FILE *f = input ? stdin : fopen(log, "re");
     if (!needle.p)
         status = am_tool_fail(&am_tool_explain, EX_SOFTWARE, "out of memory");
     else if (!f)
         status = am_tool_fail(&am_tool_explain, EX_NOINPUT, "%s: %s", log, strerror(errno));
-    else if ((status = scan(&s, f)) == EX_OK)
-        status = report(&s, input ? "standard input" : log);
+    else if ((status = scan(&s, f, name)) == EX_OK)
+        status = report(&s, name);
     if (f && !input)
         fclose(f);
     free(s.last);

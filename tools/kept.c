@@ -28,11 +28,14 @@ typedef struct file {
     size_t room, number; /* messages or records handed over */
     ssize_t n;           /* octets of the line; -1: the end */
     bool stopped;        /* nobody wants more */
+    int wrong;           /* errno, where that is not the end */
 } file;
 
 static bool next_line(file *f)
 {
     f->n = getline(&f->line, &f->room, f->f);
+    if (f->n < 0 && !feof(f->f)) /* no ferror where memory is short */
+        f->wrong = errno;
     f->done += f->n > 0 ? (uint64_t)f->n : 0;
     return f->n >= 0;
 }
@@ -50,8 +53,11 @@ static void hand_record(file *f)
     am_arena *a = am_arena_new(0);
     am_record r;
     am_error why;
-    if (!a)
+    if (!a) {
+        f->wrong = ENOMEM;
+        f->stopped = true;
         return;
+    }
     f->number++;
     am_kept k = {.name = numbered(a, f), .record = &r};
     if (!am_record_read(a, f->line, (size_t)f->n, &r, &why))
@@ -109,6 +115,7 @@ static void read_message(file *f, bool mbox)
     am_buf text = {.arena = a, .max = AM_EML_MAX};
     size_t empty = 0; /* octets of the empty line that ends it in an mbox */
     if (!a) {
+        f->wrong = ENOMEM;
         f->stopped = true;
         return;
     }
@@ -120,7 +127,8 @@ static void read_message(file *f, bool mbox)
     }
     if (mbox && empty && !text.failed)
         text.n -= empty;
-    hand_message(f, a, &text, mbox);
+    if (!f->wrong) /* a part is no message */
+        hand_message(f, a, &text, mbox);
     f->reader->progress(f->reader->with, f->done, f->size);
     am_arena_free(a);
 }
@@ -138,24 +146,22 @@ static void read_lines(file *f)
             read_message(f, true);
 }
 
-static bool read_file(const char *path, int fd, const am_kept_reader *r, am_error *why)
+/* 0, or errno. */
+static int read_file(const char *path, int fd, const am_kept_reader *r)
 {
     struct stat st;
     file f = {.reader = r, .path = path, .f = fdopen(fd, "r")};
     if (!f.f) {
-        am_error_set(why, "%s: %s", path, strerror(errno));
+        int wrong = errno;
         close(fd);
-        return false;
+        return wrong;
     }
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
         f.size = (uint64_t)st.st_size;
     read_lines(&f);
-    bool good = !ferror(f.f);
-    if (!good)
-        am_error_set(why, "%s: %s", path, strerror(errno));
     free(f.line);
     fclose(f.f);
-    return good;
+    return f.wrong;
 }
 
 /* ---- Folders ---- */
@@ -189,7 +195,6 @@ static void wrong_in_folder(void *with, const char *name, const char *why)
 
 static void read_entry(folder *d, const char *path)
 {
-    am_error why;
     struct stat st;
     am_kept_reader r = {d, take_in_folder, wrong_in_folder, no_progress};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -197,8 +202,10 @@ static void read_entry(folder *d, const char *path)
         d->reader->wrong(d->reader->with, path, strerror(errno));
     } else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         close(fd);
-    } else if (!read_file(path, fd, &r, &why)) {
-        d->reader->wrong(d->reader->with, path, why.text);
+    } else {
+        int wrong = read_file(path, fd, &r);
+        if (wrong)
+            d->reader->wrong(d->reader->with, path, strerror(wrong));
     }
 }
 
@@ -244,6 +251,7 @@ int am_kept_read(const char *path, const am_kept_reader *r, am_error *why)
 {
     struct stat st;
     bool input = strcmp(path, "-") == 0;
+    const char *name = input ? "stdin" : path;
     int fd = input ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0) {
         am_error_set(why, "%s: %s", path, strerror(errno));
@@ -251,9 +259,12 @@ int am_kept_read(const char *path, const am_kept_reader *r, am_error *why)
             close(fd);
         return EX_NOINPUT;
     }
-    if (!S_ISDIR(st.st_mode))
-        return read_file(input ? "stdin" : path, fd, r, why) ? EX_OK : EX_NOINPUT;
-    close(fd);
-    read_folders(path, r);
-    return EX_OK;
+    int wrong = 0;
+    if (S_ISDIR(st.st_mode)) {
+        close(fd);
+        read_folders(path, r);
+    } else if ((wrong = read_file(name, fd, r)) != 0) {
+        am_error_set(why, "%s: %s", name, strerror(wrong));
+    }
+    return !wrong ? EX_OK : wrong == ENOMEM ? EX_SOFTWARE : EX_NOINPUT;
 }
