@@ -39,7 +39,7 @@ struct am_declog {
     int file, journal; /* -1: none */
     struct sockaddr_un to;
     char name[256]; /* of the file, for complaints */
-    bool torn;      /* the last write ended within a line; the thread's alone */
+    bool torn;      /* the file ends within a line; from am_declog_start the thread's alone */
     pthread_t thread;
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t more, idle;
@@ -113,6 +113,21 @@ static int open_file(const char *path, am_error *why)
     return fd;
 }
 
+/* Does it end within a line, as after a full disk or a crash? `fd` itself can only write. */
+static bool ends_torn(int fd)
+{
+    struct stat st;
+    char name[32], last = '\n';
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+        return false;
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    int in = open(name, O_RDONLY | O_CLOEXEC);
+    bool torn = in >= 0 && pread(in, &last, 1, st.st_size - 1) == 1 && last != '\n';
+    if (in >= 0)
+        close(in);
+    return torn;
+}
+
 static int open_journal(const char *path, struct sockaddr_un *to, am_error *why)
 {
     const int room = JOURNAL_ROOM;
@@ -147,6 +162,7 @@ am_declog *am_declog_open(const char *path, const char *journal, am_error *why)
     pthread_cond_init(&d->idle, &monotonic);
     pthread_condattr_destroy(&monotonic);
     bool good = !*path || (d->file = open_file(path, why)) >= 0;
+    d->torn = d->file >= 0 && ends_torn(d->file);
     if (good && *journal)
         good = (d->journal = open_journal(journal, &d->to, why)) >= 0;
     if (good)

@@ -40,6 +40,12 @@ static bool next_line(file *f)
     return f->n >= 0;
 }
 
+static bool is_empty_line(const file *f)
+{
+    am_str s = am_str_n(f->line, (size_t)f->n);
+    return am_str_is(s, "\n") || am_str_is(s, "\r\n");
+}
+
 static const char *numbered(am_arena *a, const file *f)
 {
     const char *name = am_str_format(a, "%s:%zu", f->path, f->number).p;
@@ -70,7 +76,8 @@ static void hand_record(file *f)
 static void read_log(file *f)
 {
     do {
-        hand_record(f);
+        if (!is_empty_line(f))
+            hand_record(f);
         f->reader->progress(f->reader->with, f->done, f->size);
     } while (!f->stopped && next_line(f));
 }
@@ -80,11 +87,6 @@ static void read_log(file *f)
 static bool is_from_line(const file *f)
 {
     return f->n >= 5 && memcmp(f->line, "From ", 5) == 0;
-}
-
-static bool is_empty_line(const file *f)
-{
-    return f->n == 1 || (f->n == 2 && f->line[0] == '\r');
 }
 
 /* mboxrd: ">From ", ">>From ", ... are lines of the message with one ">" too many. */

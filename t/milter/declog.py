@@ -320,6 +320,35 @@ def everything_strange(record):
     return got
 
 
+def torn():
+    """A line that another worker left half written ends where the next one begins."""
+    def write(d, how, text):
+        with open(d.dir + "/decisions", how) as f:
+            f.write(text)
+    with daemon() as d:
+        code(d)
+        whole = json.dumps(records(d.dir + "/decisions", 1)[0]) + "\n"
+        write(d, "w", whole + whole[:100])
+        d.process.send_signal(signal.SIGHUP)
+        ok(d.logged("reloaded"), "a line that is torn, and a new worker")
+        d.logged("an earlier worker is gone")
+        code(d)
+        end = time.monotonic() + 10
+        while time.monotonic() < end and lines(d).count(b"\n") < 3:
+            time.sleep(0.02)
+        is_([x[:7] for x in lines(d).split(b"\n")], [b'{"v": 1', b'{"v": 1', b'{"v":1,', b""], "the next record has its own")
+        write(d, "a", "\n" + whole)
+        p = subprocess.run([AUTHMILL, "replay", "--config", d.conf, "--format", "json", d.dir + "/decisions"],
+                           capture_output=True, timeout=30, check=False)
+        got = json.loads(p.stdout)["summary"]
+        is_((got["messages"], got["unread"]), (3, 1), "replay: what is torn is told, an empty line is nothing")
+
+
+def lines(d):
+    with open(d.dir + "/decisions", "rb") as f:
+        return f.read()
+
+
 def shadowed():
     """What policy.shadow would have done is in the line, and explain tells it."""
     with daemon() as d:
@@ -358,4 +387,4 @@ def shadowed():
 
 
 tap.run(said, size, hostile, kept_over_reload, checked, worker_comes_back, disk_is_full, nobody_reads, at_the_end,
-        to_standard_output, not_wanted, skipped, refused_early, shadowed)
+        to_standard_output, not_wanted, skipped, refused_early, torn, shadowed)

@@ -671,6 +671,25 @@ static void torn_line(void **state)
     am_declog_close(d, 5000);
 }
 
+/* What an earlier process left half written swallows no line of this one. */
+static void torn_before(void **state)
+{
+    (void)state;
+    am_error why;
+    const char *path = in_folder("before");
+    FILE *f = fopen(path, "w");
+    fputs("{}\n{\"v\":1,\"id", f);
+    fclose(f);
+    for (int i = 0; i < 2; i++) {
+        am_declog *d = am_declog_open(path, "", &why);
+        assert_non_null(d);
+        assert_true(am_declog_start(d));
+        put(d, "{}\n");
+        am_declog_close(d, 5000);
+    }
+    want_str("lines of their own", contents(path), "{}\n{\"v\":1,\"id\n{}\n{}\n");
+}
+
 /* ---- The journal ---- */
 
 static int journal_socket(const char *path)
@@ -776,6 +795,7 @@ int main(void)
         FOLDER(pipe_full),
         FOLDER(queue_full),
         FOLDER(torn_line),
+        FOLDER(torn_before),
         FOLDER(journal),
         FOLDER(threads),
     };
