@@ -310,9 +310,19 @@ am_policy_needs am_policy_ask(const am_conf *c)
         .early = c->rules && !c->policy.monitor ? c->spf.reject_at : AM_STAGE_END};
 }
 
+am_policy_gaps am_policy_lacks(const am_conf *c, const am_facts *f)
+{
+    bool end = f->stage == AM_STAGE_END;
+    return (am_policy_gaps){.rcpt = c->asks.rcpt && f->stage >= AM_STAGE_RCPT && !f->rcpts,
+        .octets = c->asks.octets && end && !f->octets,
+        .header = c->asks.header && end && !f->header,
+        .listener = c->asks.listener && !f->listener && !f->listener_port};
+}
+
 void am_facts_of_header(am_arena *a, const am_header *h, am_facts *f)
 {
     size_t id = am_header_find(h, "List-Id", 0), precedence = am_header_find(h, "Precedence", 0);
+    f->header = true;
     f->list = id < h->n;
     f->list_id = (am_str){0};
     if (id < h->n) { /* RFC 2919 3: [phrase] "<" list-id ">" */

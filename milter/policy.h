@@ -58,6 +58,13 @@ typedef struct am_policy_needs {
 } am_policy_needs;
 am_policy_needs am_policy_ask(const am_conf *c);
 
+/* Of the facts that its own rules ask for, those that are missing at this stage: rules are then
+ * judged as if there were none. A message without an octet counts as one of unknown size. */
+typedef struct am_policy_gaps {
+    bool rcpt, octets, header, listener;
+} am_policy_gaps;
+am_policy_gaps am_policy_lacks(const am_conf *c, const am_facts *f);
+
 /* List-Id (RFC 2919) and Precedence of a header into the facts. */
 void am_facts_of_header(am_arena *a, const am_header *h, am_facts *f);
 

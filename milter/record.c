@@ -178,7 +178,6 @@ const am_member am_members_facts[] = {
     MEMBER(am_facts, "quarantine_offered", FLAG, can_quarantine),
     MEMBER(am_facts, "listener", WORDS, listener),
     MEMBER(am_facts, "listener_port", WORDS, listener_port),
-    MEMBER(am_facts, "list", FLAG, list),
     MEMBER(am_facts, "list_id", STR, list_id),
     END,
 };

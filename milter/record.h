@@ -79,7 +79,4 @@ void am_record_compare(am_differences *d, const am_evidence *recorded, const am_
 void am_record_compare_decision(
     am_differences *d, const am_decision *recorded, const am_decision *now);
 
-/* Does the configuration have rules that cannot be repeated, as they ask for recipients? */
-bool am_record_lacks(const am_conf *c);
-
 #endif

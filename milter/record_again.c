@@ -99,8 +99,3 @@ void am_record_compare_decision(
     if (!am_str_eq(then, again))
         differ(d, AM_STR("rule"), then, again);
 }
-
-bool am_record_lacks(const am_conf *c)
-{
-    return am_policy_ask(c).rcpt;
-}

@@ -411,6 +411,8 @@ static void read_facts(reader *r, const json_t *o, am_facts *f)
     if (json_object_get(o, "stage"))
         f->stage = (am_stage)word_of(r, o, "stage", am_record_stage);
     take(r, o, am_members_facts, f);
+    f->list = flag_of(r, o, "list");
+    f->header = json_object_get(o, "list") != NULL;
     f->octets = count_of(r, o, "octets", INT64_MAX);
     f->now = (int64_t)count_of(r, o, "decided", INT64_MAX);
 }

@@ -281,6 +281,16 @@ static void put_shadow(writer *w, json_t *o, const am_decision *d)
     put(w, o, "shadow", j);
 }
 
+/* `list` is there where it is no list, too: who reads it knows that somebody looked. */
+static void put_facts(writer *w, json_t *o, const am_facts *f)
+{
+    put_members(w, o, am_members_facts, f);
+    if (f->header)
+        put(w, o, "list", json_boolean(f->list));
+    put_count(w, o, "octets", f->octets);
+    put_count(w, o, "decided", (uint64_t)f->now);
+}
+
 static json_t *whole(writer *w, const am_record *r, int level)
 {
     json_t *o = json_object();
@@ -292,9 +302,7 @@ static json_t *whole(writer *w, const am_record *r, int level)
     put_count(w, o, "took_us", r->took_us);
     if (r->shadowed)
         put_shadow(w, o, &r->shadow);
-    put_members(w, o, am_members_facts, &r->facts);
-    put_count(w, o, "octets", r->facts.octets);
-    put_count(w, o, "decided", (uint64_t)r->facts.now);
+    put_facts(w, o, &r->facts);
     if (r->evidence && level < NO_EVIDENCE) {
         put_envelope(w, o, r);
         put_evidence(w, o, r->evidence);

@@ -18,6 +18,7 @@ typedef struct am_facts {
     const am_mailbox *rcpt;               /* the recipients; at STAGE_RCPT the one in question */
     size_t rcpts;
     uint64_t octets; /* header and body as the MTA sent them */
+    bool header;     /* somebody looked for: */
     bool list;       /* List-Id, or Precedence: list */
     am_str list_id;  /* what stands in <> */
     int64_t now;     /* seconds since 1970; 0: no date has come */

@@ -71,7 +71,7 @@ bool am_again_judge(
     }
     if (judged) {
         x->decision = am_judge_decide(j->conf, x->evidence, &r->facts);
-        x->lacks = am_record_lacks(j->conf);
+        x->lacks = am_policy_lacks(j->conf, &r->facts);
         am_record_compare_decision(&x->differences, &r->decision, &x->decision);
     }
     return true;
@@ -160,6 +160,15 @@ static json_t *differences(const am_differences *d)
     return list;
 }
 
+static json_t *lacks(const am_policy_gaps *g)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < AM_JUDGE_GAPS; i++)
+        if (am_judge_lacks(g, i))
+            json_array_append_new(list, json_string(am_judge_gap[i]));
+    return list;
+}
+
 json_t *am_again_json(am_arena *a, const am_again *x, const am_judge *j)
 {
     json_t *o =
@@ -167,7 +176,8 @@ json_t *am_again_json(am_arena *a, const am_again *x, const am_judge *j)
     if (!x->evidence)
         put(o, "action", am_str_of(am_action_word(x->decision.action)));
     am_judge_tell_why(o, a, &x->decision);
-    json_object_set_new(o, "recipients_unknown", json_boolean(x->lacks));
+    json_object_set_new(o, "recipients_unknown", json_boolean(x->lacks.rcpt));
+    json_object_set_new(o, "not_recorded", lacks(&x->lacks));
     json_object_set_new(o, "computed", json_boolean(x->computed));
     json_object_set_new(o, "differences", differences(&x->differences));
     json_object_set_new(o, "record", record(a, x->record, j));

@@ -7,7 +7,7 @@
 
 typedef struct am_again {
     const am_record *record;
-    bool lacks;                  /* recipients, which rules of this configuration ask for */
+    am_policy_gaps lacks;        /* what rules of this configuration ask for */
     bool computed;               /* else there was too little: everything is as recorded */
     const am_evidence *evidence; /* NULL: none was recorded */
     am_decision decision;

@@ -61,6 +61,17 @@ static void text_head(const am_record *r)
     printf(", %u recipient%s\n", r->rcpts, r->rcpts == 1 ? "" : "s");
 }
 
+static void text_lacks(const am_policy_gaps *g)
+{
+    const char *before = "\nrules ask for what is not recorded (";
+    for (size_t i = 0; i < AM_JUDGE_GAPS; i++)
+        if (am_judge_lacks(g, i)) {
+            printf("%s%s", before, am_judge_gap[i]);
+            before = ", ";
+        }
+    fputs(*before == ',' ? "): as if there were none\n" : "", stdout);
+}
+
 static void text_rest(am_arena *a, const am_again *x)
 {
     const am_record *r = x->record;
@@ -77,8 +88,7 @@ static void text_rest(am_arena *a, const am_again *x)
         am_show(stdout, am_dns_answer_text(a, l->answer, l->type));
         fputc('\n', stdout);
     }
-    if (x->lacks)
-        puts("\nrules ask for recipients, which are not recorded: as if there were none");
+    text_lacks(&x->lacks);
     if (x->differences.n == 0)
         puts("\nthe record says the same");
     else

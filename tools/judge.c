@@ -44,6 +44,14 @@ am_decision am_judge_decide(const am_conf *c, const am_evidence *e, const am_fac
     return am_policy_decide(c, e, f);
 }
 
+const char *const am_judge_gap[AM_JUDGE_GAPS] = {"recipients", "size", "list", "listener"};
+
+bool am_judge_lacks(const am_policy_gaps *g, size_t i)
+{
+    const bool lacks[AM_JUDGE_GAPS] = {g->rcpt, g->octets, g->header, g->listener};
+    return lacks[i];
+}
+
 am_results_options am_judge_results(const am_conf *c, const char *authserv_id)
 {
     return (am_results_options){.authserv_id = authserv_id,

@@ -25,6 +25,13 @@ void am_judge_feed(am_message *m, const am_eml *eml);
 /* What authmilld decides: am_policy_decide, unless it skips this client. */
 am_decision am_judge_decide(const am_conf *c, const am_evidence *e, const am_facts *f);
 
+/* What of the facts can be missing, each by its word, in the order of am_policy_gaps. */
+enum { AM_JUDGE_GAPS = 4 };
+extern const char *const am_judge_gap[AM_JUDGE_GAPS];
+
+/* The i-th of them: is it missing? */
+bool am_judge_lacks(const am_policy_gaps *g, size_t i);
+
 /* How the configuration writes results, under this id. */
 am_results_options am_judge_results(const am_conf *c, const char *authserv_id);
 

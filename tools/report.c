@@ -221,6 +221,16 @@ void am_report_begin(
     fputs(",\n\"messages\": [", stdout);
 }
 
+static void count_gaps(am_report *p, const am_reported *by, size_t n)
+{
+    for (size_t k = 0; k < AM_JUDGE_GAPS; k++) {
+        bool lacks = false;
+        for (size_t i = 0; i < n; i++)
+            lacks = lacks || am_judge_lacks(&by[i].lacks, k);
+        p->lacks[k] += lacks;
+    }
+}
+
 void am_report_message(
     am_report *p, am_arena *a, const am_kept *kept, const am_reported *by, size_t n)
 {
@@ -230,6 +240,7 @@ void am_report_message(
     p->results += d.results && !d.action;
     for (size_t i = 0; i < p->configs; i++)
         p->action[i][by[n - p->configs + i].decision.action]++;
+    count_gaps(p, by, n);
     if (p->differences_only && !d.action && !d.results)
         return;
     hide_bar(p);
@@ -244,7 +255,7 @@ void am_report_message(
 
 static json_t *summary(const am_report *p)
 {
-    json_t *o = json_object(), *actions = json_array();
+    json_t *o = json_object(), *actions = json_array(), *lacks = json_object();
     json_object_set_new(o, "messages", json_integer((json_int_t)p->messages));
     json_object_set_new(o, "decided_otherwise", json_integer((json_int_t)p->otherwise));
     json_object_set_new(o, "other_results", json_integer((json_int_t)p->results));
@@ -258,7 +269,21 @@ static json_t *summary(const am_report *p)
         json_array_append_new(actions, one);
     }
     json_object_set_new(o, "actions", actions);
+    for (size_t k = 0; k < AM_JUDGE_GAPS; k++)
+        json_object_set_new(lacks, am_judge_gap[k], json_integer((json_int_t)p->lacks[k]));
+    json_object_set_new(o, "not_recorded", lacks);
     return o;
+}
+
+static void text_gaps(const am_report *p)
+{
+    const char *before = "rules ask for what is not recorded (";
+    for (size_t k = 0; k < AM_JUDGE_GAPS; k++)
+        if (p->lacks[k]) {
+            printf("%s%s of %zu", before, am_judge_gap[k], p->lacks[k]);
+            before = ", ";
+        }
+    fputs(*before == ',' ? "): as if there were none\n" : "", stdout);
 }
 
 void am_report_end(am_report *p)
@@ -284,4 +309,5 @@ void am_report_end(am_report *p)
             }
         putchar('\n');
     }
+    text_gaps(p);
 }

@@ -2,6 +2,7 @@
 #ifndef AM_TOOLS_REPORT_H
 #define AM_TOOLS_REPORT_H
 
+#include "tools/judge.h"
 #include "tools/kept.h"
 
 /* One message by one configuration. */
@@ -9,7 +10,8 @@ typedef struct am_reported {
     am_message *message;         /* NULL: this is what was recorded */
     const am_evidence *evidence; /* NULL: none was recorded */
     am_decision decision;
-    am_str field; /* Authentication-Results, on one line */
+    am_policy_gaps lacks; /* what rules ask for */
+    am_str field;         /* Authentication-Results, on one line */
 } am_reported;
 
 enum { AM_REPORT_COLUMNS = 3, AM_REPORT_ACTIONS = 8 };
@@ -24,6 +26,7 @@ typedef struct am_report {
     size_t messages, wrong, otherwise, results; /* otherwise: decided; results: those alone */
     size_t shown;
     size_t action[AM_REPORT_COLUMNS][AM_REPORT_ACTIONS];
+    size_t lacks[AM_JUDGE_GAPS]; /* messages, by any of the configurations */
 } am_report;
 
 /* `config` must outlive the report. */

@@ -112,6 +112,55 @@ def size():
             "the size, where one asks: header and body, without the line between")
 
 
+ASKS = {"recipients": 'rule r { when { rcpt = x@y.example } action = hold }\n', "size": 'rule s { when { size-under = 1 } action = hold }\n',
+        "list": 'rule l { when { list = yes } action = hold }\n', "listener": 'rule p { when { listener = ":25" } action = hold }\n'}
+
+
+def gathered():
+    """What rules ask for is told from what nobody asked for then, and explain and replay say where that is missing."""
+    def tell(d, log, word):
+        with open(d.dir + "/new", "w") as f:
+            f.write(conf(more="".join(ASKS.values()) if word == "all" else ASKS.get(word, "")).replace("{dir}", d.dir))
+        out = []
+        for args in (["explain", "--log", log], ["replay"]):
+            for form in ("json", "text"):
+                run = [AUTHMILL, *args, "--config", d.dir + "/new", "--format", form, *(["QUEUEID"] if "--log" in args else [log])]
+                out.append(subprocess.run(run, capture_output=True, timeout=30, check=False).stdout.decode())
+        explain, replay = json.loads(out[0]), json.loads(out[2])
+        is_(explain["recipients_unknown"], "recipients" in explain["not_recorded"], "explain: recipients")
+        is_([re.findall(r"rules ask for what is not recorded \((.*)\): as if there were none\n", x) for x in (out[1], out[3])],
+            [[", ".join(explain["not_recorded"])] if explain["not_recorded"] else [],
+             [", ".join("%s of %d" % x for x in replay["summary"]["not_recorded"].items() if x[1])]
+             if any(replay["summary"]["not_recorded"].values()) else []], "as text too")
+        return explain["not_recorded"], replay["summary"]["not_recorded"]
+    none = dict.fromkeys(ASKS, 0)
+    with daemon() as d:
+        code(d)
+        code(d)
+        log = d.dir + "/decisions"
+        ok("list" not in records(log, 2)[0], "where no rule asks, nothing of lists")
+        is_(tell(d, log, ""), ([], none), "nothing is asked for, nothing is missing")
+        for word in ASKS:
+            is_(tell(d, log, word), ([word], dict(none, **{word: 2})), "a rule asks for what the record does not have: " + word)
+        is_(tell(d, log, "all"), (list(ASKS), dict.fromkeys(ASKS, 2)), "all of it")
+    with daemon(more="".join(ASKS.values())) as d:
+        with Client(d.socket) as c:
+            c.negotiate()
+            c.macros("C", daemon_name="mx", daemon_port="25")
+            c.connect("192.0.2.1")
+            c.message(sample("newsletter").replace(b"List-Id:", b"X-Id:"), "news@garden.example")
+            c.quit()
+        record = records(d.dir + "/decisions", 1)[0]
+        is_((record.get("list"), record["octets"] > 0, record["listener_port"]), (False, True, ":25"), "where rules ask, what was found")
+        is_(tell(d, d.dir + "/decisions", "all"), (["recipients"], dict(none, recipients=1)), "recipients alone are never kept")
+        is_(tell(d, d.dir + "/decisions", "list"), ([], none), "no list is an answer")
+        del record["octets"]
+        record["list"] = True
+        with open(d.dir + "/old", "w") as f:
+            f.write(json.dumps(record) + "\n" + json.dumps(dict(record, stage="mail")) + "\n")
+        is_(tell(d, d.dir + "/old", "all")[1], dict(none, recipients=1, size=1), "at MAIL nobody knew size or recipients either")
+
+
 def kept_over_reload():
     with daemon() as d:
         path = d.dir + "/decisions"
@@ -386,5 +435,5 @@ def shadowed():
         is_((json.loads(p.stdout)["action"], re.findall(rb"[^ -~\n]", p.stdout)), ("reject", []), "JSON: in ASCII alone")
 
 
-tap.run(said, size, hostile, kept_over_reload, checked, worker_comes_back, disk_is_full, nobody_reads, at_the_end,
+tap.run(said, size, gathered, hostile, kept_over_reload, checked, worker_comes_back, disk_is_full, nobody_reads, at_the_end,
         to_standard_output, not_wanted, skipped, refused_early, torn, shadowed)

@@ -123,6 +123,22 @@ static void round_trip(void **state)
     want_int("differences", d.n, 0);
 }
 
+/* That nobody looked for a list, that there was none, and that there was one are three things. */
+static void lists(void **state)
+{
+    static const am_facts cases[] = {{.stage = AM_STAGE_END},
+        {.stage = AM_STAGE_END, .header = true},
+        {.stage = AM_STAGE_END, .header = true, .list = true, .list_id = AM_STR("l.example.org")}};
+    fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        f->r.facts = cases[i];
+        am_record x = again(f, "lists");
+        want_int("looked for", x.facts.header, cases[i].header);
+        want_int("a list", x.facts.list, cases[i].list);
+        want_str("its id", x.facts.list_id, cases[i].list_id.p ? cases[i].list_id.p : "");
+    }
+}
+
 /* Every member of a verdict that is kept makes a difference when it is another. */
 static void comparison(void **state)
 {
@@ -780,6 +796,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RECORD(round_trip),
+        RECORD(lists),
         RECORD(comparison),
         RECORD(hostile),
         RECORD(left_out),
