@@ -243,12 +243,10 @@ static bool refuse_early(am_session *s, am_stage stage, const am_mailbox *rcpt, 
     return true;
 }
 
-/* Behind a trusted relay there are strangers, whatever class it is of itself. */
 static bool is_skipped(const am_session *s, const am_login *login)
 {
     bool authenticated = am_smtpauth_is_login(login->user, login->mechanism);
-    return !am_client_is_relay(s->options, &s->client) &&
-           am_conf_class(s->conf, &s->conf->skip, &s->client, authenticated) != AM_CLASS_NONE;
+    return am_conf_skips(s->conf, &s->client, authenticated);
 }
 
 bool am_session_sender(am_session *s, const am_mail *mail, am_decision *refusal)
