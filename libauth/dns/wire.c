@@ -232,6 +232,13 @@ static bool is_owned(
     return k->row[i].hash == hash && read_record(k, k->row[i].at, r) && am_name_eq(&r->owner, name);
 }
 
+/* A host of 16 octets, with a pointer (RFC 1035 4.1.4), is 1,000 octets of text. RFC 7208 4.6.4:
+ * who reads hosts wants `spf.max-names` of them at most, and to know of one more. */
+static bool is_one_more(am_dns_type type, const found *f)
+{
+    return (type == AM_DNS_MX || type == AM_DNS_PTR) && f->n == AM_WIRE_MAX_HOSTS;
+}
+
 /* What the answer section holds for a name: records of the type, or a CNAME. */
 static found look(const packet *k, const am_wire_name *name, am_dns_type type)
 {
@@ -244,8 +251,10 @@ static found look(const packet *k, const am_wire_name *name, am_dns_type type)
         if (r.type == (unsigned)type) {
             size_t octets = am_rdata_octets(&r.data, type);
             f.malformed = f.malformed || octets == SIZE_MAX;
-            f.octets += octets;
             f.ttl = r.ttl < f.ttl ? r.ttl : f.ttl;
+            if (is_one_more(type, &f))
+                continue;
+            f.octets += octets;
             f.n++;
         } else if (r.type == AM_TYPE_CNAME && !f.alias) {
             f.alias = true;
@@ -264,7 +273,7 @@ static am_answer *collect(
     record r;
     uint32_t hash = hash_of(k->salt, name);
     size_t n = 0;
-    for (unsigned i = 0; x && i < k->ancount; i++)
+    for (unsigned i = 0; x && i < k->ancount && n < f->n; i++)
         if (is_owned(k, i, hash, name, &r) && r.class == CLASS_IN && r.type == (unsigned)type)
             am_rdata_fill(&r.data, type, x, n++);
     return x;

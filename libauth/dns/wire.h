@@ -5,9 +5,10 @@
 #include "libauth/dns/rdata.h"
 
 enum {
-    AM_WIRE_UDP = 1232,    /* octets of an answer that we offer to take (EDNS) */
-    AM_WIRE_QUERY = 300,   /* room for any query of ours */
-    AM_WIRE_MAX_LINKS = 10 /* CNAMEs followed for one question */
+    AM_WIRE_UDP = 1232,     /* octets of an answer that we offer to take (EDNS) */
+    AM_WIRE_QUERY = 300,    /* room for any query of ours */
+    AM_WIRE_MAX_LINKS = 10, /* CNAMEs followed for one question */
+    AM_WIRE_MAX_HOSTS = 101 /* of MX or PTR in an answer; more are looked at, and not kept */
 };
 
 /* What was sent, and what the answer is held against. */

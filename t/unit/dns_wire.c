@@ -425,6 +425,55 @@ static void long_chains(void **state)
     assert_true(nine < 2 * one + CLOCKS_PER_SEC / 1000);
 }
 
+/* As many hosts as 64 KB hold, each but the first a pointer to a name whose text has 1,000 octets.
+ * Returns the answer. */
+static am_answer *many_hosts(unsigned type, unsigned records, bool broken_end)
+{
+    uint8_t data[2 + 255] = "";
+    size_t skip = type == MX ? 2 : 0, n = skip;
+    query q = asked("name.test", type);
+    reply *r = begin_reply(&q, 0);
+    for (int label = 0; label < 4; label++) {
+        size_t octets = label < 3 ? 63 : 61;
+        data[n++] = (uint8_t)octets;
+        memset(data + n, 0x80 + label, octets);
+        n += octets;
+    }
+    unsigned target = 0xc000 | (unsigned)(put_pointed(r, 12, type, data, n + 1) + skip);
+    for (unsigned i = 1; i < records; i++)
+        put_pointed(r, 12, type,
+            (uint8_t[]){0, (uint8_t)i, (uint8_t)(target >> 8), (uint8_t)target} + 2 - skip,
+            2 + skip);
+    if (broken_end)
+        put_pointed(r, 12, type, "\1", 1);
+    assert_true(r->n < 65536);
+    am_wire_result x = read_reply(r, "name.test", type);
+    free(r);
+    want_int("kind", x.kind, broken_end ? AM_WIRE_FAILED : AM_WIRE_ANSWER);
+    return x.answer;
+}
+
+/* RFC 7208 4.6.4: who reads hosts wants no more than 100 of them, and to know of more. */
+static void many_hosts_are_cut(void **state)
+{
+    (void)state;
+    static const unsigned types[] = {MX, PTR};
+    for (size_t t = 0; t < 2; t++) {
+        for (unsigned records = 100; records <= 102; records++) {
+            am_answer *few = many_hosts(types[t], records, false);
+            want_int("some hosts", few->pub.n, records < 101 ? records : 101);
+            want_int("the last one's text", few->pub.rr[few->pub.n - 1].data.n, 1003);
+            am_answer_unref(few);
+        }
+        am_answer *x = many_hosts(types[t], 4000, false);
+        assert_true(x->bytes <= 128 << 10);
+        want_int("hosts", x->pub.n, 101);
+        want_int("preference", x->pub.rr[100].preference, types[t] == MX ? 100 : 0);
+        am_answer_unref(x);
+        assert_null(many_hosts(types[t], 4000, true)); /* all are looked at */
+    }
+}
+
 static void case_matters_where_wanted(void **state)
 {
     (void)state;
@@ -541,6 +590,7 @@ int main(void)
         cmocka_unit_test(packets),
         cmocka_unit_test(large_packets),
         cmocka_unit_test(long_chains),
+        cmocka_unit_test(many_hosts_are_cut),
         cmocka_unit_test(case_matters_where_wanted),
         cmocka_unit_test(written_by_ldns),
         cmocka_unit_test(changed_packets),
