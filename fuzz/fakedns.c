@@ -333,6 +333,12 @@ void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
     find(s, name, type, EARLY);
 }
 
+bool am_dns_turned_away(const am_dns_session *s)
+{
+    (void)s;
+    return false;
+}
+
 void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg)
 {
     (void)s;

@@ -183,21 +183,33 @@ static void finish_trust(am_message *m)
         e->trust.overridden ? "dmarc=fail is overridden" : "no: ", e->trust.reason);
 }
 
-/* MAIL FROM's domain may be slow, and have many questions: what DMARC asks of the author's is under
- * way meanwhile, and the questions of those who come later are kept. */
-static void finish_aligned(am_message *m)
+/* What can align with the author: the domains of MAIL FROM and of signatures. */
+static void finish_identifiers(am_message *m)
 {
-    am_evidence *e = &m->evidence;
     unsigned signatures = m->options->dkim.max_signatures;
-    if (m->dkim)
-        am_dkim_ask(m->dkim);
-    if (e->author.status == AM_AUTHOR_ONE)
-        am_dmarc_start(&m->context, &m->options->dmarc, e->author.mailbox.domain);
     am_dns_keep(m->context.dns, (signatures ? signatures : SIGNATURES) + DMARC_QUESTIONS);
     am_client_finish_sender(m);
     am_dns_keep(m->context.dns, DMARC_QUESTIONS);
     finish_dkim(m);
     am_dns_keep(m->context.dns, 0);
+}
+
+/* MAIL FROM's domain may be slow, and have many questions: what DMARC asks of the author's is under
+ * way meanwhile, and the questions of those who come later are kept. Where it is not under way, as
+ * there was no room for early questions, half of the time is kept for it too. */
+static void finish_aligned(am_message *m)
+{
+    am_evidence *e = &m->evidence;
+    am_dns_session *dns = m->context.dns;
+    if (m->dkim)
+        am_dkim_ask(m->dkim);
+    if (e->author.status == AM_AUTHOR_ONE)
+        am_dmarc_start(&m->context, &m->options->dmarc, e->author.mailbox.domain);
+    bool late = am_dns_turned_away(dns);
+    int64_t kept = late ? am_dns_keep_time(dns) : 0;
+    finish_identifiers(m);
+    if (late)
+        am_dns_keep_time_end(dns, kept);
     finish_dmarc(m);
 }
 

@@ -71,6 +71,7 @@ struct am_dns_session {
     unsigned waited;                  /* distinct questions */
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
+    bool turned_away;                 /* there was no room for a question asked early */
     bool full;                        /* waits_left was asked for when there were none */
     const char *fault;                /* NULL, or why we could not ask */
     unsigned follows_left;
@@ -323,14 +324,23 @@ void am_dns_keep_time_end(am_dns_session *s, int64_t before)
     s->wait_kept = before;
 }
 
+static bool may_start(const am_dns_session *s)
+{
+    return s->starts_left && !(s->dns->flights && am_flights_crowded(s->dns->flights));
+}
+
 static question *start(am_dns_session *s, am_str name, am_dns_type type)
 {
     am_qkey k;
     if (!am_qkey_make(&s->dns->seed, name, type, &k))
         return NULL;
     question *q = find(s, &k);
-    if (q || s->starts_left == 0 || (s->dns->flights && am_flights_crowded(s->dns->flights)))
+    if (q)
         return q;
+    if (!may_start(s)) {
+        s->turned_away = true;
+        return NULL;
+    }
     s->starts_left--;
     return ask(s, &k);
 }
@@ -338,6 +348,11 @@ static question *start(am_dns_session *s, am_str name, am_dns_type type)
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
 {
     start(s, name, type);
+}
+
+bool am_dns_turned_away(const am_dns_session *s)
+{
+    return s->turned_away;
 }
 
 static void tell_followers(question *q)

@@ -120,6 +120,10 @@ void am_dns_turn(am_dns_session *s, am_turn *turn);
  * for (am_domain_askable) is NXDOMAIN without a query. Asking twice is asking once. */
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type);
 
+/* There was no room for a question that should have been asked early: the table is crowded, or the
+ * session's own bound was met. It goes out when somebody waits for it. */
+bool am_dns_turned_away(const am_dns_session *s);
+
 /* The same; and as soon as the answer is there, `fn` gets it, so that it can ask for what the
  * answer leads to: now, or within a later am_dns_wait or am_dns_poll. It must not wait. `arg` lives
  * until am_dns_end. */

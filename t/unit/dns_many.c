@@ -2,6 +2,7 @@
 #include "t/unit/dns_ask.h"
 
 #include "libauth/dns/flight.h"
+#include "libauth/message.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -243,7 +244,9 @@ static void connections_hang(void **state)
 static void answer_few(server *s, const query *q)
 {
     (void)s;
-    if (q->name[0] != 'h')
+    if (strcmp(q->name, "_dmarc.victim.test") == 0)
+        send_txt(q, "v=DMARC1; p=reject");
+    else if (q->name[0] != 'h')
         send_txt(q, "ok");
 }
 
@@ -268,6 +271,24 @@ static void begin_crowd(crowd *c, am_dns *dns)
         c->session[who] = am_dns_begin(dns, c->arena, &limits, NULL);
 }
 
+/* All early room is taken: the crowd's questions are in flight, and none of them is answered. */
+static void fill_early_room(crowd *c, net *n, server *s)
+{
+    begin_crowd(c, n->dns);
+    for (int who = 0; who < STRANGERS; who++) {
+        for (int i = 0; i < NAMES; i++)
+            am_dns_start(c->session[who], name_of(c, who, i), AM_DNS_TXT);
+        wait_until(&s->count, (int)am_dns_count(n->dns).questions); /* no packet may be lost here */
+    }
+}
+
+static void end_crowd(crowd *c)
+{
+    for (int who = 0; who < STRANGERS; who++)
+        am_dns_end(c->session[who]);
+    am_arena_free(c->arena);
+}
+
 /* Early questions take half of the room, so that there is some for those that are waited for. */
 static void the_table_is_full(void **state)
 {
@@ -275,12 +296,7 @@ static void the_table_is_full(void **state)
     server *s = start_server(answer_few, NULL);
     net n = open_net(9000, 0, s->address, NULL);
     crowd c;
-    begin_crowd(&c, n.dns);
-    for (int who = 0; who < STRANGERS; who++) {
-        for (int i = 0; i < NAMES; i++)
-            am_dns_start(c.session[who], name_of(&c, who, i), AM_DNS_TXT);
-        wait_until(&s->count, (int)am_dns_count(n.dns).questions); /* no packet may be lost here */
-    }
+    fill_early_room(&c, &n, s);
     want_int("asked early", am_dns_count(n.dns).questions, AM_FLIGHTS_MAX / 2);
     want_answer(&n, "good.test", AM_DNS_TXT, "ok");
     assert_null(am_dns_fault(n.session));
@@ -290,9 +306,33 @@ static void the_table_is_full(void **state)
     assert_null(am_dns_fault(c.session[STRANGERS - 2]));
     want_answer(&n, "nobody.test", AM_DNS_TXT, "temporary failure: too many questions in flight");
     want_str("whose fault", am_str_of(am_dns_fault(n.session)), "too many questions in flight");
-    for (int who = 0; who < STRANGERS; who++)
-        am_dns_end(c.session[who]);
-    am_arena_free(c.arena);
+    end_crowd(&c);
+    close_net(&n);
+    stop_server(s);
+}
+
+/* MAIL FROM's domain is not answered for; the author's was turned away. Half of the time is his. */
+static void a_crowd_hides_no_author(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_few, NULL);
+    net n = open_net(9000, 0, s->address, NULL);
+    crowd c;
+    fill_early_room(&c, &n, s);
+    am_options o = {.receiver = "mx.test", .dns = {.wait_ms = 6000}};
+    am_message *m = am_message_new(n.dns, &o);
+    am_ip ip;
+    am_ip_parse(AM_STR("192.0.2.1"), &ip);
+    am_message_client(m, &ip);
+    am_message_sender(m, AM_STR("<u@h.test>"));
+    am_message_field(m, AM_STR("From"), AM_STR(" boss@victim.test"));
+    am_message_eoh(m);
+    const am_evidence *e = am_message_finish(m);
+    want_str("spf", am_str_of(am_result_word(e->spf.result)), "temperror");
+    want_str("dmarc", am_str_of(am_result_word(e->dmarc.result)), "fail");
+    assert_null(e->fault);
+    am_message_free(m);
+    end_crowd(&c);
     close_net(&n);
     stop_server(s);
 }
@@ -353,6 +393,7 @@ int main(void)
         cmocka_unit_test(many_over_tcp),
         cmocka_unit_test(connections_hang),
         cmocka_unit_test(the_table_is_full),
+        cmocka_unit_test(a_crowd_hides_no_author),
         cmocka_unit_test(no_sockets),
         cmocka_unit_test(floods_are_survived),
     };
