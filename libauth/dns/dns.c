@@ -53,6 +53,7 @@ typedef struct question {
     uint64_t hash;
     am_dns_type type;
     bool counted; /* somebody waited for it */
+    bool failed;  /* it was answered with TEMPFAIL */
     uint8_t n;
     char name[];
 } question;
@@ -206,6 +207,13 @@ static void leave_flight(am_dns_session *s, question *q)
     s->flying--;
 }
 
+/* Once a question, whether it is asked again or not. */
+static void tally(atomic_ullong *n, const question *q)
+{
+    if (!q->failed)
+        atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
+}
+
 static void settle(am_dns_session *s, question *q, am_answer *x)
 {
     if (x && !is_own(s->dns, x) && !am_arena_charge(s->arena, x->bytes)) {
@@ -214,8 +222,17 @@ static void settle(am_dns_session *s, question *q, am_answer *x)
     }
     q->answer = x ? x : &s->dns->own[NO_MEMORY];
     leave_flight(s, q);
-    if (q->answer->pub.status == AM_DNS_TEMPFAIL)
-        atomic_fetch_add_explicit(&s->dns->failed, 1, memory_order_relaxed);
+    if (q->answer->pub.status == AM_DNS_TEMPFAIL) {
+        tally(&s->dns->failed, q);
+        q->failed = true;
+    }
+}
+
+static void give_back(const am_dns_session *s, question *q)
+{
+    if (q->answer && !is_own(s->dns, q->answer))
+        am_answer_unref(q->answer);
+    q->answer = NULL;
 }
 
 static void ask_zone(am_dns_session *s, question *q, const am_qkey *k)
@@ -249,11 +266,11 @@ static void ask_network(am_dns_session *s, question *q, const am_qkey *k)
     am_answer *x = NULL;
     switch (am_flights_join(d->flights, k, &x, &q->flight)) {
     case AM_JOIN_CACHED:
-        atomic_fetch_add_explicit(&d->cached, 1, memory_order_relaxed);
+        tally(&d->cached, q);
         settle(s, q, x);
         return;
     case AM_JOIN_JOINED:
-        atomic_fetch_add_explicit(&d->joined, 1, memory_order_relaxed);
+        tally(&d->joined, q);
         listen_for(s, q);
         return;
     case AM_JOIN_FRESH:
@@ -448,30 +465,48 @@ static void wait_for(am_dns_session *s, question *q)
     am_turn_begin(turn);
 }
 
+/* A failure that was got early may have passed: asked now, the question may be answered. The cache
+ * gives back a failure that is young, so nobody is asked more often than without early asking. */
+static void ask_again(am_dns_session *s, question *q, const am_qkey *k)
+{
+    if (!s->dns->flights || !q->answer || q->answer->pub.status != AM_DNS_TEMPFAIL)
+        return;
+    give_back(s, q);
+    ask_network(s, q, k);
+}
+
+/* The question, waited for from now on. NULL: there are too many of them, or no memory. */
+static question *count(am_dns_session *s, question *q, const am_qkey *k)
+{
+    if (s->waits_left <= s->kept) {
+        s->full = true;
+        return NULL;
+    }
+    if (q)
+        ask_again(s, q, k);
+    else if (!(q = ask(s, k)))
+        s->fault = "out of memory";
+    if (!q)
+        return NULL;
+    q->counted = true;
+    s->waits_left--;
+    s->waited++;
+    return q;
+}
+
 static am_answer *answer_to(am_dns_session *s, am_str name, am_dns_type type)
 {
     am_qkey k;
     am_turn_offer(s->turn);
     if (!am_qkey_make(&s->dns->seed, name, type, &k))
         return &s->dns->own[NO_NAME];
+    am_dns_poll(s);
     question *q = find(s, &k);
-    if (!q || !q->counted) {
-        if (s->waits_left <= s->kept) {
-            s->full = true;
-            return &s->dns->own[NO_MORE];
-        }
-        q = q ? q : ask(s, &k);
-        if (!q) {
-            s->fault = "out of memory";
-            return &s->dns->own[NO_MEMORY];
-        }
-        q->counted = true;
-        s->waits_left--;
-        s->waited++;
-    }
-    if (q->answer)
-        am_dns_poll(s);
-    else
+    if (!q || !q->counted)
+        q = count(s, q, &k);
+    if (!q)
+        return &s->dns->own[s->waits_left <= s->kept ? NO_MORE : NO_MEMORY];
+    if (!q->answer)
         wait_for(s, q);
     if (q->answer->ours)
         s->fault = q->answer->pub.reason;
@@ -528,8 +563,7 @@ void am_dns_end(am_dns_session *s)
         return;
     for (question *q = s->first; q; q = q->next) {
         leave_flight(s, q);
-        if (q->answer && !is_own(s->dns, q->answer))
-            am_answer_unref(q->answer);
+        give_back(s, q);
     }
     if (s->has_bell)
         am_bell_close(&s->bell);

@@ -116,8 +116,9 @@ void am_dns_progress(am_dns_session *s, void (*tell)(void *arg), void *arg);
  * session's waits, and is begun when they return. NULL: no longer. */
 void am_dns_turn(am_dns_session *s, am_turn *turn);
 
-/* Asks and does not wait. The name may be anything; one that cannot be asked
- * for (am_domain_askable) is NXDOMAIN without a query. Asking twice is asking once. */
+/* Asks and does not wait; what then fails is asked again when somebody waits for it. The name may
+ * be anything; one that cannot be asked for (am_domain_askable) is NXDOMAIN without a query. Asking
+ * twice is asking once. */
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type);
 
 /* There was no room for a question that should have been asked early: the table is crowded, or the

@@ -591,6 +591,42 @@ static void another_server_may_know(void **state)
     stop_server(good);
 }
 
+static atomic_int refusals;
+static atomic_bool well;
+
+static void answer_when_well(server *s, const query *q)
+{
+    (void)s;
+    if (atomic_load(&well)) {
+        send_txt(q, "well");
+        return;
+    }
+    servfail(q);
+    atomic_fetch_add(&refusals, 1);
+}
+
+/* A failure that was got early is asked for again when it is waited for; for five seconds the cache
+ * says the same. What was waited for stays as it was. */
+static void early_failures_pass(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_when_well, NULL);
+    net n = open_net(3000, 0, s->address, NULL);
+    am_dns_start(n.session, AM_STR("later.test"), AM_DNS_TXT);
+    am_dns_start(n.session, AM_STR("soon.test"), AM_DNS_TXT);
+    while (atomic_load(&refusals) < 2 || !am_dns_peek(n.session, AM_STR("soon.test"), AM_DNS_TXT))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    atomic_store(&well, true);
+    want_answer(&n, "soon.test", AM_DNS_TXT, "temporary failure: SERVFAIL");
+    want_int("the failure is held", atomic_load(&s->count), 2);
+    nanosleep(&(struct timespec){.tv_sec = 6}, NULL);
+    want_answer(&n, "later.test", AM_DNS_TXT, "well");
+    want_answer(&n, "soon.test", AM_DNS_TXT, "temporary failure: SERVFAIL");
+    want_int("packets", atomic_load(&s->count), 3);
+    close_net(&n);
+    stop_server(s);
+}
+
 static void answer_ttl(server *s, const query *q)
 {
     (void)s;
@@ -741,6 +777,7 @@ int main(void)
         cmocka_unit_test(tcp_has_more_time),
         cmocka_unit_test(every_server_has_its_turn),
         cmocka_unit_test(another_server_may_know),
+        cmocka_unit_test(early_failures_pass),
         cmocka_unit_test(times_to_live),
         cmocka_unit_test(odd_names),
         cmocka_unit_test(letters_are_shuffled),
