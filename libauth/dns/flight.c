@@ -23,6 +23,7 @@ typedef struct shard {
 struct am_flights {
     am_cache *cache;
     atomic_uint flying;
+    atomic_size_t octets; /* of answers that have landed, until the last who asked has taken them */
     shard shard[SHARDS];
 };
 
@@ -79,7 +80,8 @@ static am_flight *new_flight(am_flights *t, const am_qkey *k)
 
 bool am_flights_crowded(const am_flights *t)
 {
-    return atomic_load(&t->flying) >= AM_FLIGHTS_MAX / 2;
+    return atomic_load(&t->flying) >= AM_FLIGHTS_MAX / 2 ||
+           atomic_load(&t->octets) >= AM_FLIGHTS_OCTETS;
 }
 
 void am_flight_want(am_flight *f)
@@ -222,6 +224,7 @@ void am_flight_land(am_flight *f, am_answer *x)
     atomic_fetch_sub(&f->table->flying, 1);
     if (x && !x->ours)
         am_cache_put(f->table->cache, &f->key, x, am_now());
+    atomic_fetch_add(&f->table->octets, x ? x->bytes : 0);
     f->answer = x;
     f->landed = true;
     for (am_ear *ear = f->ears, *next; ear; ear = next) {
@@ -238,6 +241,8 @@ void am_flight_unref(am_flight *f)
 {
     if (!f || atomic_fetch_sub(&f->refs, 1) != 1)
         return;
+    if (f->answer)
+        atomic_fetch_sub(&f->table->octets, f->answer->bytes);
     am_answer_unref(f->answer);
     free(f);
 }

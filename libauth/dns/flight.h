@@ -40,9 +40,13 @@ typedef struct am_flight {
     am_answer *answer;  /* a reference; NULL though landed: out of memory */
 } am_flight;
 
-enum { AM_FLIGHTS_MAX = 20000 }; /* at one time; more than that fail at once */
+enum {
+    AM_FLIGHTS_MAX = 20000,       /* at one time; more than that fail at once */
+    AM_FLIGHTS_OCTETS = 64 << 20, /* of answers that have landed and were not yet taken by all */
+};
 
-/* Half of them: no more are asked early, so that there is room for those that are waited for. */
+/* Half of them are in flight, or so many octets have landed: no more are asked early, so that there
+ * is room for those that are waited for. */
 bool am_flights_crowded(const am_flights *t);
 
 void am_flight_want(am_flight *f);

@@ -289,6 +289,56 @@ static void end_crowd(crowd *c)
     am_arena_free(c->arena);
 }
 
+/* A packet of 2 KB that is 100 KB as an answer: a name's text has 1,000 octets, for 16 of the wire.
+ */
+static void answer_big(server *s, const query *q)
+{
+    (void)s;
+    reply *r = begin_reply(q, 0);
+    uint8_t data[2 + 255] = "", *label = data + 2;
+    for (int i = 0; i < 4; i++, label += 1 + *label) {
+        *label = i < 3 ? 63 : 61;
+        memset(label + 1, 0x80, *label);
+    }
+    put_rr(r, 6, NULL, MX, 300, data, sizeof data);
+    unsigned target = 0xc000 | (unsigned)(r->n - sizeof data + 2);
+    for (int i = 0; i < 100; i++)
+        put_rr(r, 6, NULL, MX, 300, (uint8_t[]){0, 1, (uint8_t)(target >> 8), (uint8_t)target}, 4);
+    send_reply(q, r);
+}
+
+/* Answers that were asked for early and that nobody takes are bounded: beyond, none is asked for
+ * early, and who waits is answered. The strangers are gone: there is room again. */
+static void nobody_takes_the_answers(void **state)
+{
+    (void)state;
+    enum { BIG = 900 };
+    server *s = start_server(answer_big, NULL);
+    net n = open_net(3000, 0, s->address, NULL);
+    crowd c;
+    begin_crowd(&c, n.dns);
+    am_arena *a = am_arena_new(0);
+    am_dns_session *other =
+        am_dns_begin(n.dns, a, &(am_dns_limits){.questions = BIG, .wait_ms = 120000}, NULL);
+    for (int i = 0; i < BIG; i++) {
+        am_str name = name_of(&c, i / NAMES, i % NAMES);
+        am_dns_start(c.session[i / NAMES], name, AM_DNS_MX);
+        want_int(
+            "hosts", am_dns_wait(other, "t", "t", name, AM_DNS_MX)->n, 101); /* it has landed */
+    }
+    uint64_t early = am_dns_count(n.dns).questions - BIG, most = AM_FLIGHTS_OCTETS / 100000 + 1;
+    assert_in_range(early, most - 50, most);
+    assert_true(am_dns_turned_away(c.session[(BIG - 1) / NAMES]));
+    assert_false(am_dns_turned_away(c.session[0]));
+    am_dns_end(other);
+    am_arena_free(a);
+    end_crowd(&c);
+    am_dns_start(n.session, AM_STR("again.test"), AM_DNS_MX);
+    assert_false(am_dns_turned_away(n.session));
+    close_net(&n);
+    stop_server(s);
+}
+
 /* Early questions take half of the room, so that there is some for those that are waited for. */
 static void the_table_is_full(void **state)
 {
@@ -392,6 +442,7 @@ int main(void)
         cmocka_unit_test(many_names),
         cmocka_unit_test(many_over_tcp),
         cmocka_unit_test(connections_hang),
+        cmocka_unit_test(nobody_takes_the_answers),
         cmocka_unit_test(the_table_is_full),
         cmocka_unit_test(a_crowd_hides_no_author),
         cmocka_unit_test(no_sockets),
