@@ -173,7 +173,7 @@ static void try_on(am_engine *e, am_question *q)
             return;
         }
         q->reason = "cannot send";
-        am_server_missed(&e->servers.server[server], am_now());
+        am_server_missed(&e->servers, q->server, am_now(), am_now());
     }
     if (q->failed == (1u << e->servers.n) - 1)
         give_up(e, q, q->reason);
@@ -206,8 +206,9 @@ static void on_deadline(am_engine *e, am_question *q, int64_t now)
     }
     if (q->pending) {
         q->reason = "timeout";
-        if (!q->tcp && q->round == 0) /* later ones may be the name's fault */
-            am_server_missed(&e->servers.server[q->server], now);
+        /* Later ones may be the name's fault; and who says "by TCP" has answered. */
+        if (!q->tcp && !q->crowded && q->round == 0)
+            am_server_missed(&e->servers, q->server, q->sent, now);
     }
     q->pending = false;
     am_tcp_stop(e, q);
@@ -305,7 +306,7 @@ bool am_question_heard(am_engine *e, am_question *q, const am_try *t, const uint
     if (r.kind == AM_WIRE_FOREIGN && t)
         return false;
     if (r.kind != AM_WIRE_FOREIGN)
-        am_server_answered(s);
+        am_server_answered(s, am_now());
     if (r.kind == AM_WIRE_ANSWER) {
         if (sent->exact)
             s->recased = 0;

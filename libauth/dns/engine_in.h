@@ -60,6 +60,7 @@ struct am_question {
     am_wire_chain chain;
     int64_t give_up;  /* the whole question's end */
     int64_t deadline; /* the present try's */
+    int64_t sent;     /* when its packet left */
     size_t heap_at;
     unsigned round, server;
     unsigned tried;  /* servers of this round, a bit each */

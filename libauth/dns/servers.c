@@ -138,14 +138,20 @@ int am_servers_pick(const am_servers *s, unsigned except, int64_t now)
     return best;
 }
 
-void am_server_missed(am_server *s, int64_t now)
+/* Names that hang, and were asked for together, say no more than one of them. */
+void am_server_missed(am_servers *all, unsigned server, int64_t sent, int64_t now)
 {
+    am_server *s = &all->server[server];
+    if (s->answered > sent || (s->misses && now < s->missed + (int64_t)all->try_ms))
+        return;
+    s->missed = now;
     if (++s->misses >= MAX_MISSES)
         s->down_until = now + DOWN_MS;
 }
 
-void am_server_answered(am_server *s)
+void am_server_answered(am_server *s, int64_t now)
 {
+    s->answered = now;
     s->misses = 0;
     s->down_until = 0;
 }

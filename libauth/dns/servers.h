@@ -12,6 +12,8 @@ typedef struct am_server {
     bool loopback;
     /* How it is getting on; the engine's thread only. Moments: am_now. */
     unsigned misses;    /* tries without an answer since the last answer */
+    int64_t missed;     /* the last of them */
+    int64_t answered;   /* the last answer */
     int64_t down_until; /* asked last until then */
     unsigned recased;   /* answers that changed the letters' case, in a row */
     int64_t plain_until, no_edns_until;
@@ -32,8 +34,10 @@ bool am_servers_read(const am_dns_options *o, am_servers *out, am_error *why);
  * are down last. -1: none is left. */
 int am_servers_pick(const am_servers *s, unsigned except, int64_t now);
 
-void am_server_missed(am_server *s, int64_t now);
-void am_server_answered(am_server *s);
+/* A try that left at `sent` was in vain: a miss, unless something else was answered since, or one
+ * was counted within the time of a try. */
+void am_server_missed(am_servers *all, unsigned server, int64_t sent, int64_t now);
+void am_server_answered(am_server *s, int64_t now);
 void am_server_recased(am_server *s, int64_t now);
 
 #endif

@@ -78,7 +78,7 @@ static am_try *find_try(am_socket *s, uint16_t id)
 static void refused(am_engine *e, am_socket *s)
 {
     am_try *t = s->tries;
-    am_server_missed(&e->servers.server[s->server], am_now());
+    am_server_missed(&e->servers, s->server, am_now(), am_now());
     while (t) {
         am_question *q = t->question;
         bool present = t == q->tries && !q->tcp;
@@ -209,6 +209,7 @@ bool am_udp_send(am_engine *e, am_question *q, unsigned server)
     size_t n = t ? am_wire_query(&t->sent, packet) : 0;
     if (!n)
         return false;
+    q->sent = am_now();
     atomic_fetch_add_explicit(&e->sent, 1, memory_order_relaxed);
     return send_packet(s->watch.fd, packet, n);
 }

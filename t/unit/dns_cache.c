@@ -343,15 +343,24 @@ static void health(void **state)
     want_int("but one", am_servers_pick(&s, 1, 0), 1);
     want_int("none", am_servers_pick(&s, 7, 0), -1);
     for (int i = 0; i < 3; i++)
-        am_server_missed(&s.server[0], i);
+        am_server_missed(&s, 0, i, i);
     want_int("down", am_servers_pick(&s, 0, 10), 1);
     want_int("down, but the last", am_servers_pick(&s, 6, 10), 0);
     want_int("tried again", am_servers_pick(&s, 0, 30002), 0);
     for (int i = 0; i < 3; i++)
-        am_server_missed(&s.server[1], 100), am_server_missed(&s.server[2], 200);
+        am_server_missed(&s, 1, 100, 100), am_server_missed(&s, 2, 200, 200);
     want_int("the one longest down", am_servers_pick(&s, 0, 300), 0);
-    am_server_answered(&s.server[2]);
+    am_server_answered(&s.server[2], 300);
     want_int("up again", am_servers_pick(&s, 0, 300), 2);
+    for (int i = 0; i < 9; i++)
+        am_server_missed(&s, 2, 299, 400 + i);
+    want_int("it has answered since", am_servers_pick(&s, 0, 500), 2);
+    s.try_ms = 50;
+    for (int i = 0; i < 9; i++)
+        am_server_missed(&s, 2, 400, 500 + 11 * i);
+    want_int("two in the time of two tries", am_servers_pick(&s, 0, 600), 2);
+    am_server_missed(&s, 2, 500, 610);
+    want_int("three", am_servers_pick(&s, 0, 610), 0);
 }
 
 int main(void)

@@ -510,11 +510,11 @@ static void dead_servers_are_left(void **state)
     stop_server(silent);
 }
 
-/* Silent about one name, or (with something) not able to tell. */
+/* Silent about some names, or (with something) not able to tell. */
 static void answer_others(server *s, const query *q)
 {
-    if (strcmp(q->name, "dead.test") != 0)
-        send_txt(q, "ok");
+    if (strncmp(q->name, "dead", 4) != 0)
+        send_txt(q, s->with ? "of the second" : "ok");
     else if (s->with)
         servfail(q);
 }
@@ -534,6 +534,59 @@ static void a_dead_name_downs_nobody(void **state)
     close_net(&n);
     stop_server(first);
     stop_server(second);
+}
+
+/* Three such names at a time are no three misses in a row. */
+static void dead_names_down_nobody(void **state)
+{
+    (void)state;
+    server *first = start_server(answer_others, NULL), *second = start_server(answer_others, "");
+    net n = open_net(500, 0, first->address, second->address);
+    am_dns_start(n.session, AM_STR("dead1.test"), AM_DNS_TXT);
+    am_dns_start(n.session, AM_STR("dead2.test"), AM_DNS_TXT);
+    am_dns_start(n.session, AM_STR("dead3.test"), AM_DNS_TXT);
+    while (atomic_load(&second->count) < 3)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    want_answer(&n, "a.test", AM_DNS_TXT, "ok");
+    close_net(&n);
+    stop_server(first);
+    stop_server(second);
+}
+
+/* All answers are cut, and the lines hang open. */
+static int lines[600];
+static atomic_int hanging;
+
+static void answer_cut(server *s, const query *q)
+{
+    if (s->with || strncmp(q->name, "dead", 4) != 0)
+        send_txt(q, s->with ? "of the second" : "ok");
+    else if (!q->tcp)
+        send_reply(q, begin_reply(q, TC));
+    else if (atomic_load(&hanging) < 600)
+        lines[atomic_fetch_add(&hanging, 1)] = dup(q->fd);
+}
+
+/* Who answers that it must be by TCP, for which we have no place, has answered. */
+static void no_place_downs_nobody(void **state)
+{
+    (void)state;
+    server *first = start_server(answer_cut, NULL), *second = start_server(answer_cut, "");
+    net n = open_net(500, 0, first->address, second->address);
+    am_arena *a = am_arena_new(0);
+    am_dns_session *many = am_dns_begin(n.dns, a, &(am_dns_limits){.questions = 300}, NULL);
+    for (int i = 0; i < 300; i++)
+        am_dns_start(many, am_str_format(a, "dead%d.test", i), AM_DNS_TXT);
+    while (atomic_load(&second->count) < 30)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    want_answer(&n, "a.test", AM_DNS_TXT, "ok");
+    am_dns_end(many);
+    am_arena_free(a);
+    close_net(&n);
+    stop_server(first);
+    stop_server(second);
+    for (int i = 0; i < atomic_load(&hanging); i++)
+        close(lines[i]);
 }
 
 /* By TCP after 2.3 s, one after the other: the second connection's answer comes 2.3 s after it was
@@ -774,6 +827,8 @@ int main(void)
         cmocka_unit_test(much_is_lost),
         cmocka_unit_test(dead_servers_are_left),
         cmocka_unit_test(a_dead_name_downs_nobody),
+        cmocka_unit_test(dead_names_down_nobody),
+        cmocka_unit_test(no_place_downs_nobody),
         cmocka_unit_test(tcp_has_more_time),
         cmocka_unit_test(every_server_has_its_turn),
         cmocka_unit_test(another_server_may_know),
