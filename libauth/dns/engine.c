@@ -159,6 +159,16 @@ static int next_server(const am_engine *e, const am_question *q)
     return am_servers_pick(&e->servers, q->tried | q->failed, am_now());
 }
 
+/* Nobody is left to be asked: the round has still some time, and its end begins another. What is
+ * left of a connection's time is no time of a packet's. */
+static void await_round(am_engine *e, am_question *q)
+{
+    int64_t before = q->deadline;
+    set_deadline(e, q);
+    q->deadline = least(before, q->deadline);
+    heap_move(e, q->heap_at);
+}
+
 /* Asks one server after the other until a packet is on its way. */
 static void try_on(am_engine *e, am_question *q)
 {
@@ -177,7 +187,8 @@ static void try_on(am_engine *e, am_question *q)
     }
     if (q->failed == (1u << e->servers.n) - 1)
         give_up(e, q, q->reason);
-    /* Else the round has still some time; its end begins another. */
+    else
+        await_round(e, q);
 }
 
 static void start(am_engine *e, am_flight *f)

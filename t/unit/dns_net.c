@@ -362,6 +362,27 @@ static void tcp_breaks(void **state)
     stop_server(s);
 }
 
+static void answer_the_fourth_line(server *s, const query *q)
+{
+    if (!q->tcp)
+        send_reply(q, begin_reply(q, TC));
+    else if (atomic_load(&s->tcp_count) > 3)
+        send_txt(q, "ok");
+}
+
+/* A broken line is no line whose answer may still come: the next try is due as it is for packets,
+ * so that the fourth one lies within the question's ten seconds. */
+static void tcp_comes_back(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_the_fourth_line, NULL);
+    net n = open_net(1500, 0, s->address, NULL);
+    want_answer(&n, "a.test", AM_DNS_TXT, "ok");
+    want_int("connections", atomic_load(&s->tcp_count), 4);
+    close_net(&n);
+    stop_server(s);
+}
+
 /* ---- Loss, lateness, dead servers ---- */
 
 static void answer_second(server *s, const query *q)
@@ -819,6 +840,7 @@ int main(void)
         cmocka_unit_test(edns_is_given_up),
         cmocka_unit_test(truncated_then_tcp),
         cmocka_unit_test(tcp_breaks),
+        cmocka_unit_test(tcp_comes_back),
         cmocka_unit_test(loss_is_retried),
         cmocka_unit_test(late_answer_counts),
         cmocka_unit_test(silence_ends),
