@@ -90,6 +90,7 @@ struct am_engine {
     size_t questions, heap_room;
     am_socket *pool[AM_SERVERS_MAX][AM_POOL];
     am_socket *retired;
+    size_t retirees;
     size_t tcps;
     am_tcp *tcp, **tcp_end; /* the oldest first */
     uint8_t random[1024];   /* the last random_left octets are fresh */

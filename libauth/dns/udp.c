@@ -6,8 +6,9 @@
  * goes over a socket drawn from its server's pool, with an id that no other
  * try of the socket has. After some use a socket takes no new tries and
  * another is opened; it is closed when its last try is over, as a socket
- * closed early loses an answer. Waits: never. Memory: sockets and tries are
- * malloc'd. Callers: the engine's thread.
+ * closed early loses an answer. Where many are kept open by names that hang, the
+ * pool's are used for longer, as where no other can be opened. Waits: never. Memory: sockets and
+ * tries are malloc'd. Callers: the engine's thread.
  */
 #include "libauth/dns/engine_in.h"
 
@@ -19,13 +20,17 @@
 
 enum {
     USES = 64,        /* tries of one socket, before it retires */
-    MOST_USES = 4096, /* where no other socket can be opened */
+    MOST_USES = 4096, /* where no other socket can be had */
     DRAWS = 100,      /* of an id that is free */
     PACKETS = 128,    /* read from one socket before others have their turn */
+    SOCKETS = 200,    /* at one time; the pools can always be full */
+    RETIRED = SOCKETS - AM_SERVERS_MAX * AM_POOL,
 };
 
 static void close_socket(am_engine *e, am_socket *s)
 {
+    if (s->retired)
+        e->retirees--;
     if (s->prev_retired)
         s->prev_retired->next_retired = s->next_retired;
     else if (e->retired == s)
@@ -38,6 +43,7 @@ static void close_socket(am_engine *e, am_socket *s)
 static void retire(am_engine *e, am_socket *s)
 {
     s->retired = true;
+    e->retirees++;
     s->next_retired = e->retired;
     if (e->retired)
         e->retired->prev_retired = s;
@@ -148,7 +154,8 @@ static am_socket *draw_socket(am_engine *e, unsigned server)
     am_socket **place = &e->pool[server][draw % AM_POOL];
     if (*place && (*place)->uses < USES)
         return *place;
-    am_socket *fresh = open_socket(e, server);
+    bool stays = *place && (*place)->tries && e->retirees >= RETIRED;
+    am_socket *fresh = stays ? NULL : open_socket(e, server);
     if (fresh) {
         if (*place)
             retire(e, *place);

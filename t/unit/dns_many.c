@@ -128,7 +128,7 @@ static void a_question_offers_the_turn(void **state)
 static int open_files(void)
 {
     int n = 0;
-    for (int fd = 0; fd < 256; fd++)
+    for (int fd = 0; fd < 1024; fd++)
         n += fcntl(fd, F_GETFD) != -1;
     return n;
 }
@@ -387,6 +387,28 @@ static void a_crowd_hides_no_author(void **state)
     stop_server(s);
 }
 
+/* Sockets stay open for answers that come late. They are bounded, however many names hang. */
+static void hanging_names_hold_few_sockets(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_few, NULL);
+    net n = open_net(1000, 0, s->address, NULL);
+    crowd c;
+    int files = open_files(), most = 0;
+    fill_early_room(&c, &n, s);
+    for (int64_t end = am_now() + 20000; am_dns_count(n.dns).sent < 25000 && am_now() < end;) {
+        int now = open_files() - files;
+        most = now > most ? now : most;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    assert_true(am_dns_count(n.dns).sent >= 25000);
+    assert_in_range(most, 8, 200);
+    want_answer(&n, "good.test", AM_DNS_TXT, "ok");
+    end_crowd(&c);
+    close_net(&n);
+    stop_server(s);
+}
+
 /* Where no socket can be opened, questions fail in time; and work again later. */
 static void no_sockets(void **state)
 {
@@ -445,6 +467,7 @@ int main(void)
         cmocka_unit_test(nobody_takes_the_answers),
         cmocka_unit_test(the_table_is_full),
         cmocka_unit_test(a_crowd_hides_no_author),
+        cmocka_unit_test(hanging_names_hold_few_sockets),
         cmocka_unit_test(no_sockets),
         cmocka_unit_test(floods_are_survived),
     };
