@@ -266,7 +266,7 @@ static void onward(am_engine *e, am_question *q, const am_wire_name *target)
     am_udp_forget(e, q);
     am_tcp_stop(e, q);
     q->name = *target;
-    q->round = q->tried = q->failed = 0;
+    q->round = q->tried = q->failed = q->old = 0;
     q->plain = q->no_edns = false;
     set_deadline(e, q);
     try_on(e, q);
@@ -278,6 +278,18 @@ void am_question_failed(am_engine *e, am_question *q, const char *reason)
     q->pending = false;
     q->reason = reason;
     try_on(e, q);
+}
+
+/* An answer. It tells of its server: RFC 6891 7: who answers without EDNS, and did not with it,
+ * does not know EDNS; who understands neither does not know the name. */
+static void note_habits(
+    const am_engine *e, const am_question *q, const am_wire_question *sent, am_server *s)
+{
+    unsigned bit = 1u << (s - e->servers.server);
+    if (sent->exact)
+        s->recased = 0;
+    if (!sent->edns && q->old & bit)
+        s->no_edns_until = am_now() + NO_EDNS_MS;
 }
 
 /* The present try's server has answered, and not with an answer. */
@@ -296,8 +308,9 @@ static void try_otherwise(am_engine *e, am_question *q, unsigned from, const am_
         again(e, q);
         return;
     case AM_WIRE_NO_EDNS:
-        s->no_edns_until = am_now() + NO_EDNS_MS;
         q->no_edns = true;
+        if (!r->opt)
+            q->old |= 1u << from;
         again(e, q);
         return;
     default:
@@ -318,9 +331,9 @@ bool am_question_heard(am_engine *e, am_question *q, const am_try *t, const uint
         return false;
     if (r.kind != AM_WIRE_FOREIGN)
         am_server_answered(s, am_now());
+    if (r.kind == AM_WIRE_ANSWER || r.kind == AM_WIRE_ONWARD)
+        note_habits(e, q, sent, s);
     if (r.kind == AM_WIRE_ANSWER) {
-        if (sent->exact)
-            s->recased = 0;
         finish(e, q, r.answer);
     } else if (r.kind == AM_WIRE_ONWARD) {
         onward(e, q, &r.target);

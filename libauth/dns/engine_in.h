@@ -67,6 +67,7 @@ struct am_question {
     unsigned failed; /* servers that cannot answer it */
     bool pending;    /* a try is under way */
     bool plain, no_edns;
+    unsigned old;       /* servers that may not know EDNS, a bit each */
     bool crowded;       /* the last try had no connection, or lost it to another question */
     const char *reason; /* of the last failure */
     am_try *tries;      /* the latest first */

@@ -100,6 +100,7 @@ typedef struct packet {
     size_t answers, authorities; /* where the sections begin */
     unsigned ancount, nscount;
     unsigned rcode; /* with the upper bits of EDNS */
+    bool opt;
 } packet;
 
 typedef struct record {
@@ -167,8 +168,10 @@ static size_t skip_records(packet *k, size_t at, unsigned count, row *rows)
         if (rows)
             *rows++ = (row){hash_of(k->salt, &r.owner), (uint32_t)at};
         /* RFC 6891 6.1.3: the upper octet of the TTL extends the RCODE. */
-        if (r.type == TYPE_OPT)
+        if (r.type == TYPE_OPT) {
             k->rcode |= (unsigned)k->p[r.data.at - 6] << 4;
+            k->opt = true;
+        }
         at = r.next;
     }
     return at;
@@ -379,8 +382,9 @@ am_wire_result am_wire_read(const uint8_t *p, size_t n, const am_wire_question *
     if (p[2] & 0x02)
         return tcp ? failed("malformed answer") : (am_wire_result){.kind = AM_WIRE_TRUNCATED};
     bool sound = open_packet(&k, HEADER + (size_t)q->name.n + 4, rows);
+    /* RFC 6891 6.1.1, 7: who knows EDNS answers with an OPT. */
     if (q->edns && (k.rcode == FORMERR || k.rcode == NOTIMP || k.rcode == BADVERS))
-        return (am_wire_result){.kind = AM_WIRE_NO_EDNS};
+        return (am_wire_result){.kind = AM_WIRE_NO_EDNS, .opt = k.opt && k.rcode != BADVERS};
     if (k.rcode != RCODE_OK && k.rcode != NXDOMAIN)
         return failed(rcode_word(k.rcode));
     if (!sound)

@@ -31,7 +31,7 @@ typedef enum am_wire_kind {
     AM_WIRE_FOREIGN,   /* no answer to this question: wait on */
     AM_WIRE_RECASED,   /* one, but for the letters' case */
     AM_WIRE_TRUNCATED, /* ask again over TCP */
-    AM_WIRE_NO_EDNS,   /* the server does not know EDNS: ask without */
+    AM_WIRE_NO_EDNS,   /* the server may not know EDNS (it does where `opt`): ask without */
     AM_WIRE_FAILED,    /* this server cannot say: `reason`; perhaps another can */
     AM_WIRE_ONWARD,    /* a CNAME leads out of the packet: ask for `target` */
     AM_WIRE_ANSWER,    /* `answer`, one reference, the caller's; NULL: out of memory */
@@ -47,6 +47,7 @@ typedef struct am_wire_chain {
 
 typedef struct am_wire_result {
     am_wire_kind kind;
+    bool opt;           /* with NO_EDNS: the packet has an OPT all the same */
     const char *reason; /* a constant */
     am_answer *answer;
     am_wire_name target;

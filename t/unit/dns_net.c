@@ -311,6 +311,45 @@ static void edns_is_given_up(void **state)
     }
 }
 
+static atomic_int plain;
+
+/* Knows EDNS, and not what to make of some names: "odd" and "half" with an OPT, "bare" without; of
+ * "half" it does where it is asked without. */
+static void answer_odd(server *s, const query *q)
+{
+    (void)s;
+    bool half = strcmp(q->name, "half.test") == 0 && has_edns(q);
+    if (half || strcmp(q->name, "odd.test") == 0 || strcmp(q->name, "bare.test") == 0) {
+        reply *r = begin_reply(q, FORMERR);
+        if (q->name[0] != 'b' && has_edns(q))
+            put_rr(r, 10, "", 41, 0, "", 0);
+        send_reply(q, r);
+        return;
+    }
+    if (!has_edns(q))
+        atomic_fetch_add(&plain, 1);
+    send_txt(q, "ok");
+}
+
+/* One odd name does not switch EDNS off for all others. */
+static void edns_is_kept(void **state)
+{
+    (void)state;
+    server *s = start_server(answer_odd, NULL);
+    net n = open_net(1000, 0, s->address, NULL);
+    want_answer(&n, "odd.test", AM_DNS_TXT, "temporary failure: FORMERR");
+    want_answer(&n, "a.test", AM_DNS_TXT, "ok");
+    want_int("without EDNS", atomic_load(&plain), 0);
+    want_answer(&n, "bare.test", AM_DNS_TXT, "temporary failure: FORMERR");
+    want_answer(&n, "b.test", AM_DNS_TXT, "ok");
+    want_int("without EDNS", atomic_load(&plain), 0);
+    want_answer(&n, "half.test", AM_DNS_TXT, "ok");
+    want_answer(&n, "c.test", AM_DNS_TXT, "ok");
+    want_int("without EDNS", atomic_load(&plain), 1);
+    close_net(&n);
+    stop_server(s);
+}
+
 static void truncated_then_tcp(void **state)
 {
     (void)state;
@@ -838,6 +877,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_kinds),
         cmocka_unit_test(edns_is_given_up),
+        cmocka_unit_test(edns_is_kept),
         cmocka_unit_test(truncated_then_tcp),
         cmocka_unit_test(tcp_breaks),
         cmocka_unit_test(tcp_comes_back),
