@@ -19,7 +19,7 @@ int am_daemon_detach(am_error *why);
  */
 void am_daemon_up(int waiting, int status, const char *text);
 
-/* "" is no file. `before`: whose number stood there, or 0. False: `why`. */
+/* "" is no file. `before`: whose number stood there, or 0. False: `why`, and errno. */
 bool am_daemon_write_pid(const char *file, long *before, am_error *why);
 
 /* Where it still holds our number: puts `before` back (0: nobody), or takes the file away. Another

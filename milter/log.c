@@ -67,18 +67,21 @@ static bool put_whole(const char *line, size_t n)
     return done == n;
 }
 
+static bool tell_of(unsigned lost)
+{
+    char text[100];
+    int n = snprintf(text, sizeof text,
+        "authmilld[%ld]: log: %u lines were lost: nobody read them\n", (long)getpid(), lost);
+    return put_whole(text, (size_t)n);
+}
+
 /* Lines that were lost are told of where the next one has room. */
 static void put_line(const char *line, size_t n)
 {
-    char text[100];
     unsigned lost = atomic_exchange(&out.lost, 0);
-    int len = snprintf(text, sizeof text,
-        "authmilld[%ld]: log: %u lines were lost: nobody read them\n", (long)getpid(), lost);
-    if (lost && !put_whole(text, (size_t)len)) {
+    if (lost && !tell_of(lost))
         atomic_fetch_add(&out.lost, lost + 1);
-        return;
-    }
-    if (!put_whole(line, n))
+    else if (!put_whole(line, n))
         atomic_fetch_add(&out.lost, 1);
 }
 
