@@ -12,8 +12,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,14 +28,21 @@ static struct {
     am_log_to to;
     int level;
     bool open;
-    int fd;           /* standard error, as it may be written to without a wait */
-    bool socket;      /* it is one */
-    atomic_uint lost; /* lines */
-    atomic_bool torn; /* the last one was cut by the end of the room */
-} out = {.to = AM_LOG_STDERR, .level = LOG_WARNING, .fd = STDERR_FILENO};
+    int fd;      /* standard error, as it may be written to without a wait */
+    bool socket; /* it is one */
+    bool waits;  /* a pipe or terminal that could not be opened anew */
+    pid_t owner; /* of what follows: the process that opened the log */
+    pthread_mutex_t lock;
+    unsigned lost; /* lines */
+    bool torn;     /* the last one was cut by the end of the room */
+} out = {.to = AM_LOG_STDERR,
+    .level = LOG_WARNING,
+    .fd = STDERR_FILENO,
+    .lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* Others write to the same pipe or terminal, and may want to wait: so it is opened anew. Where that
- * cannot be (no /proc, somebody else's), and for files, it is used as it is. */
+ * cannot be (no /proc, somebody else's) it is asked for room before each write: a pipe then does
+ * not wait, a terminal may where it has room for less than a line. */
 static void open_stderr(void)
 {
     struct stat st;
@@ -43,27 +52,45 @@ static void open_stderr(void)
     if (fstat(STDERR_FILENO, &st) != 0)
         return;
     out.socket = S_ISSOCK(st.st_mode);
+    out.waits = false;
     if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
         out.fd = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (out.fd < 0)
+    if (out.fd < 0) {
         out.fd = STDERR_FILENO;
+        out.waits = true;
+    }
 }
 
 /* Octets that there was room for; all of them where nobody can be told of an error. */
-static size_t put(const char *p, size_t n)
+static size_t put_some(const char *p, size_t n)
 {
+    struct pollfd room = {.fd = out.fd, .events = POLLOUT};
+    if (out.waits && poll(&room, 1, 0) == 0)
+        return 0;
     ssize_t done =
         out.socket ? send(out.fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) : write(out.fd, p, n);
     return done >= 0 ? (size_t)done : errno == EAGAIN ? 0 : n;
 }
 
-/* One line, whole: other threads write too. False: there was no room for all of it. */
+/* The same. A pipe that says it has room has it for PIPE_BUF octets. */
+static size_t put(const char *p, size_t n)
+{
+    size_t most = out.waits ? PIPE_BUF : n, done = 0, part, wanted;
+    do {
+        wanted = n - done < most ? n - done : most;
+        part = put_some(p + done, wanted);
+        done += part;
+    } while (part == wanted && done < n);
+    return done;
+}
+
+/* One line, whole. False: there was no room for all of it. */
 static bool put_whole(const char *line, size_t n)
 {
-    if (atomic_load(&out.torn) && put("\n", 1) == 0)
+    if (out.torn && put("\n", 1) == 0)
         return false;
     size_t done = put(line, n);
-    atomic_store(&out.torn, done > 0 && done < n);
+    out.torn = done > 0 && done < n;
     return done == n;
 }
 
@@ -78,15 +105,19 @@ static bool tell_of(unsigned lost)
 /* Lines that were lost are told of where the next one has room. */
 static void put_line(const char *line, size_t n)
 {
-    unsigned lost = atomic_exchange(&out.lost, 0);
-    if (lost && !tell_of(lost))
-        atomic_fetch_add(&out.lost, lost + 1);
-    else if (!put_whole(line, n))
-        atomic_fetch_add(&out.lost, 1);
+    pthread_mutex_lock(&out.lock);
+    if (out.lost && tell_of(out.lost))
+        out.lost = 0;
+    if (out.lost || !put_whole(line, n))
+        out.lost++;
+    pthread_mutex_unlock(&out.lock);
 }
 
 void am_log_open(const am_conf *c)
 {
+    if (out.owner != getpid()) /* what the supervisor lost, it tells itself */
+        out.lost = 0;
+    out.owner = getpid();
     open_stderr();
     out.to = c->log.to;
     out.level = (int)c->log.level;

@@ -214,38 +214,97 @@ def signals_for_all():
             ok(not d.logged("died", 0), "nobody died")
 
 
+def not_ours(pipe):
+    """A pipe that nobody opens anew, as if somebody else had made it; how to start a program that cannot either."""
+    os.fchmod(pipe, 0)
+    return ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+
+
 def nobody_reads():
-    """A reader of standard error that stopped stops no mail."""
+    """A reader of standard error that stopped stops no mail, whoever made the pipe."""
     count = 400
+    for whose in ("ours", "somebody else's"):
+        with tempfile.TemporaryDirectory(prefix="authmill-t.") as here:
+            with open(here + "/zone", "w") as f:
+                f.write(ZONE)
+            with open(here + "/c", "w") as f:
+                f.write(('socket = "unix:{dir}/s"\n' + conf()).replace("{dir}", here))
+            os.chmod(here, 0o755)
+            log, err = os.pipe()
+            how = [] if whose == "ours" else not_ours(err)
+            p = subprocess.Popen(how + [AUTHMILLD, "-c", here + "/c"], stdin=subprocess.DEVNULL, stderr=err,
+                                 start_new_session=True)
+            os.close(err)
+
+            def send(messages, sender):
+                good = 0
+                try:
+                    with Client("unix:" + here + "/s", 5) as c:
+                        c.negotiate()
+                        c.connect("192.0.2.1")
+                        for _ in range(messages):
+                            good += c.message(MESSAGE, sender)[1][0] == "a"
+                        c.quit()
+                except (OSError, Gone):
+                    pass
+                return good
+
+            try:
+                until(lambda: send(1, "first@example.org"))
+                is_(send(count, "a" * 200 + "@example.org"), count,
+                    "messages that are judged while nobody reads the log, a pipe that is " + whose)
+                read = os.read(log, 1 << 20)
+                send(1, "last@example.org")
+                p.terminate()
+                is_(p.wait(20), 0, "SIGTERM ends it")
+                with os.fdopen(log, "rb") as rest:
+                    read += rest.read()
+                like(read.decode()[-2000:], r"\n?authmilld\[\d+\]: log: \d+ lines were lost", "what was lost is counted")
+                like(read.decode()[-2000:], r"(?m)^authmilld\[\d+\]: \S+: .*from=<last@example\.org>", "and then the log goes on")
+            finally:
+                if p.poll() is None:
+                    p.kill()
+                    p.wait()
+
+
+def lost_once():
+    """Lines that the supervisor lost are counted by it alone, not by the workers that it starts as well."""
     with tempfile.TemporaryDirectory(prefix="authmill-t.") as here:
         with open(here + "/zone", "w") as f:
             f.write(ZONE)
         with open(here + "/c", "w") as f:
             f.write(('socket = "unix:{dir}/s"\n' + conf()).replace("{dir}", here))
         os.chmod(here, 0o755)
-        p = subprocess.Popen([AUTHMILLD, "-c", here + "/c"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                             start_new_session=True)
+        log, err = os.pipe()
+        os.set_blocking(err, False)
+        p = subprocess.Popen([AUTHMILLD, "-c", here + "/c"], stdin=subprocess.DEVNULL, stderr=err, start_new_session=True)
+
+        def workers():
+            with open("/proc/%d/task/%d/children" % (p.pid, p.pid)) as f:
+                return f.read().split()
+
         try:
-            until(lambda: os.path.exists(here + "/s"))
-            good = 0
-            with Client("unix:" + here + "/s") as c:
-                c.negotiate()
-                c.connect("192.0.2.1")
-                for i in range(count):
-                    good += c.message(MESSAGE, "a" * 200 + "@example.org")[1][0] == "a"
-                c.quit()
-            is_(good, count, "messages that are judged while nobody reads the log")
-            read = os.read(p.stderr.fileno(), 1 << 20)
-            with Client("unix:" + here + "/s") as c:
-                c.negotiate()
-                c.connect("192.0.2.1")
-                c.message(MESSAGE, "last@example.org")
-                c.quit()
+            until(lambda: os.path.exists(here + "/s") and workers())
+            for octets in (4096, 1):
+                try:
+                    while True:
+                        os.write(err, b"x" * octets)
+                except BlockingIOError:
+                    pass
+            for _ in range(2):
+                old = workers()
+                p.send_signal(signal.SIGHUP)
+                ok(until(lambda: len(workers()) == 1 and workers() != old), "a reload that the log has no room for")
+            os.read(log, 1 << 20)
+            session("unix:" + here + "/s", MESSAGE, "192.0.2.1", "mx.example.org", "a@example.org")
+            last = workers()[0]
             p.terminate()
             is_(p.wait(20), 0, "SIGTERM ends it")
-            read += p.stderr.read()
-            like(read.decode(), r"\n?authmilld\[\d+\]: log: \d+ lines were lost", "what was lost is counted")
-            like(read.decode(), r"(?m)^authmilld\[\d+\]: \S+: .*from=<last@example\.org>", "and then the log goes on")
+            os.close(err)
+            with os.fdopen(log, "rb") as rest:
+                read = rest.read().decode()
+            is_(re.findall(r"authmilld\[(\d+)\]: log: \d+ lines were lost", read), [str(p.pid)], "who counts what was lost")
+            like(read[-2000:], r"authmilld\[%s\]: .*action=accept" % last, "the last worker has lost none")
         finally:
             if p.poll() is None:
                 p.kill()
@@ -557,4 +616,4 @@ def inherited():
 
 tap.run(options, checks, starts, sockets_in_the_way, reloads, refuses_to_reload, pid_files, many_reloads,
         worker_dies, drains, in_the_background, supervisor_dies, over_tcp, inherited, log_follows, signals_for_all,
-        nobody_reads, closed_streams, foreign_socket, a_drainer_dies)
+        nobody_reads, lost_once, closed_streams, foreign_socket, a_drainer_dies)
