@@ -45,6 +45,7 @@ typedef struct arguments {
 typedef struct opened {
     char *socket, *group, *user, *pid_file;
     unsigned mode;
+    bool file; /* the socket is a file, with owner and mode */
 } opened;
 
 typedef struct supervisor {
@@ -52,6 +53,7 @@ typedef struct supervisor {
     opened opened;
     am_identity identity;
     char *conf_file, *pid_file; /* absolute */
+    bool pid_file_given;        /* by the command line */
     int listener;
     struct stat listener_file; /* of a unix socket */
     am_crew crew;
@@ -140,7 +142,8 @@ static bool remember(opened *o, const am_conf *c)
         .group = strdup(c->socket_group),
         .user = strdup(c->user),
         .pid_file = strdup(c->pid_file),
-        .mode = c->socket_mode};
+        .mode = c->socket_mode,
+        .file = c->socket.path != NULL};
     return o->socket && o->group && o->user && o->pid_file;
 }
 
@@ -152,17 +155,17 @@ static void forget(opened *o)
     free(o->pid_file);
 }
 
-/* What stays as it was. The command line's pid file has nothing to do with the configuration's. */
+/* What stays as it was. Where the command line names a pid file, the other never counts. */
 static void warn_of_restart(const supervisor *s, const am_conf *is)
 {
     const opened *was = &s->opened;
-    if (strcmp(was->socket, is->socket.text) != 0 || was->mode != is->socket_mode ||
-        strcmp(was->group, is->socket_group) != 0)
+    if (strcmp(was->socket, is->socket.text) != 0 ||
+        (was->file && (was->mode != is->socket_mode || strcmp(was->group, is->socket_group) != 0)))
         am_log(LOG_WARNING, "reload: socket, socket-mode and socket-group need a restart; "
                             "until then they stay as they were");
-    if (strcmp(was->user, is->user) != 0 && s->conf->socket.path)
+    if (strcmp(was->user, is->user) != 0 && was->file)
         am_log(LOG_WARNING, "reload: user: the socket changes its owner at a restart alone");
-    if (strcmp(was->pid_file, is->pid_file) != 0)
+    if (!s->pid_file_given && strcmp(was->pid_file, is->pid_file) != 0)
         am_log(LOG_WARNING, "reload: pid-file needs a restart; until then it stays %s",
             *s->pid_file ? s->pid_file : "none");
 }
@@ -525,6 +528,7 @@ int main(int argc, char **argv)
     }
     s.conf_file = absolute(a.conf);
     s.pid_file = absolute(a.pid_file ? a.pid_file : s.conf->pid_file);
+    s.pid_file_given = a.pid_file != NULL;
     if (!s.conf_file || !s.pid_file)
         return complain(EX_UNAVAILABLE, "where am I? give -c and -p as paths that start with /");
     if (a.background && s.conf->log.to == AM_LOG_STDERR)

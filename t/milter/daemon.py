@@ -423,6 +423,38 @@ def refuses_to_reload():
         d.write(conf("four.example"))
         d.process.send_signal(signal.SIGHUP)
         ok(d.logged("reloaded") and not d.logged("restart", 0), "and no more where all is as it is")
+        d.write(conf("four.example", 'socket = "inet:1@127.0.0.1"\nuser = "%s"\n' % ("nobody" if me == "root" else me)))
+        for n in ("first", "second"):
+            d.log.clear()
+            d.process.send_signal(signal.SIGHUP)
+            ok(d.logged("reloaded") and d.logged("the socket changes its owner at a restart alone", 0),
+               "the owner of the socket that is open, with the %s reload to one that has none" % n)
+
+
+def what_needs_no_restart():
+    """What a restart would not change either is not said to wait for one."""
+    with daemon() as d:
+        other = socket.socket(socket.AF_UNIX)
+        other.bind(d.dir + "/given")
+        other.listen(5)
+        fd = other.fileno()
+        spec = 'socket = "fd:%d"\n' % fd
+        d.write(spec + conf())
+        with open(d.dir + "/log", "w") as log:
+            p = subprocess.Popen([AUTHMILLD, "-c", d.conf, "-p", d.dir + "/pid"], pass_fds=(fd,), stdin=subprocess.DEVNULL,
+                                 stderr=log)
+
+        def logged(part):
+            with open(d.dir + "/log") as log:
+                return part in log.read()
+        ok(until(lambda: logged("is ready")), "a socket that was given, a pid file of the command line")
+        d.write(spec + conf(more='pid-file = "%s/other"\nsocket-mode = 0600\n' % d.dir))
+        p.send_signal(signal.SIGHUP)
+        ok(until(lambda: logged("reloaded")), "a reload with another mode and pid file")
+        ok(not logged("restart"), "waits for no restart")
+        p.terminate()
+        is_(p.wait(20), 0, "SIGTERM")
+        other.close()
 
 
 def pid_files():
@@ -614,6 +646,6 @@ def inherited():
         like(err, "socket fd:", "is said")
 
 
-tap.run(options, checks, starts, sockets_in_the_way, reloads, refuses_to_reload, pid_files, many_reloads,
+tap.run(options, checks, starts, sockets_in_the_way, reloads, refuses_to_reload, what_needs_no_restart, pid_files, many_reloads,
         worker_dies, drains, in_the_background, supervisor_dies, over_tcp, inherited, log_follows, signals_for_all,
         nobody_reads, lost_once, closed_streams, foreign_socket, a_drainer_dies)
