@@ -264,12 +264,29 @@ static am_decision watch(am_decision d)
     return w;
 }
 
+/* RFC 8601 5: what claims to be ours goes; where it cannot, the message does, whoever sent it and
+ * whatever policy.mode says. */
+static am_decision clean(am_decision d, const am_facts *f)
+{
+    if (!f->hides || d.code || d.action == AM_ACTION_DISCARD)
+        return d;
+    d = refusal(AM_MEASURE_REJECT, "550", "5.6.0", "hidden results");
+    d.disposition = "none"; /* no domain asked for it */
+    snprintf(d.text, sizeof d.text, "Header over the limits of this host, with a hidden field");
+    return d;
+}
+
 am_decision am_policy_decide(const am_conf *c, const am_evidence *e, const am_facts *f)
 {
     if (!e || e->fault)
-        return fault(c, e ? e->fault : "out of memory");
+        return clean(fault(c, e ? e->fault : "out of memory"), f);
     am_decision d = judge(c, e, f);
-    return c->policy.monitor ? watch(d) : d;
+    return clean(c->policy.monitor ? watch(d) : d, f);
+}
+
+am_decision am_policy_skip(const am_facts *f)
+{
+    return clean(am_policy_accept("skipped"), f);
 }
 
 bool am_policy_early(const am_conf *c, const am_evidence *e, const am_facts *f, am_decision *out)
@@ -291,7 +308,7 @@ bool am_policy_shadow(const am_conf *c, const am_evidence *e, const am_facts *f,
 {
     if (!c->shadow || !e || e->fault)
         return false;
-    *out = judge(c->shadow, e, f);
+    *out = clean(judge(c->shadow, e, f), f);
     if (live->monitored) /* only what would have been done is kept */
         return out->measure != live->would;
     return !same(out, live);

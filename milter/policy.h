@@ -35,6 +35,9 @@ const char *am_action_word(am_action a);
 /* Nothing is done, because of `why` (a constant). */
 am_decision am_policy_accept(const char *why);
 
+/* Mail of a client that is not judged (`skip`). */
+am_decision am_policy_skip(const am_facts *f);
+
 /* "accept", "header", "quarantine", "hold", ...: as in a rule's `action`. */
 const char *am_measure_word(am_measure m);
 

@@ -179,6 +179,7 @@ const am_member am_members_facts[] = {
     MEMBER(am_facts, "listener", WORDS, listener),
     MEMBER(am_facts, "listener_port", WORDS, listener_port),
     MEMBER(am_facts, "list_id", STR, list_id),
+    MEMBER(am_facts, "hides_results", FLAG, hides),
     END,
 };
 

@@ -20,6 +20,7 @@ typedef struct am_facts {
     uint64_t octets; /* header and body as the MTA sent them */
     bool header;     /* somebody looked for: */
     bool list;       /* List-Id, or Precedence: list */
+    bool hides;      /* a field beyond the limits, which nobody can delete, hides results */
     am_str list_id;  /* what stands in <> */
     int64_t now;     /* seconds since 1970; 0: no date has come */
 } am_facts;

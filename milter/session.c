@@ -183,6 +183,7 @@ static am_facts facts_of(am_session *s, am_stage stage)
         .rcpt = s->rcpt,
         .rcpts = s->rcpts,
         .octets = s->octets,
+        .hides = s->hides,
         .now = time(NULL)};
     if (stage == AM_STAGE_END && s->needs.header && s->message)
         am_facts_of_header(am_message_arena(s->message), am_message_header(s->message), &f);
@@ -438,19 +439,6 @@ static void begin_strips(am_session *s, const am_evidence *e, am_outcome *o)
         o->strip[i].spared = keep ? e->hop.field : 0;
 }
 
-/* RFC 8601 5: what claims to be ours goes; where it cannot, the message does. */
-static am_decision unclean(void)
-{
-    return (am_decision){.action = AM_ACTION_REJECT,
-        .measure = AM_MEASURE_REJECT,
-        .would = AM_MEASURE_REJECT,
-        .code = "550",
-        .xcode = "5.6.0",
-        .text = "Header over the limits of this host, with a hidden field",
-        .disposition = "none",
-        .why = "hidden results"};
-}
-
 void am_session_progress(am_session *s, void (*tell)(void *arg), void *arg)
 {
     if (s->message)
@@ -460,14 +448,12 @@ void am_session_progress(am_session *s, void (*tell)(void *arg), void *arg)
 am_outcome am_session_finish(am_session *s, const char *id)
 {
     uint64_t from = clock_us();
-    am_outcome o = {.decision = am_policy_accept("skipped")};
     am_decision other;
     const am_evidence *e = NULL;
     am_facts f = facts_of(s, AM_STAGE_END);
+    am_outcome o = {.decision = am_policy_skip(&f)};
     if (!s->skipped)
         e = judge(s, &f, &o);
-    if (s->hides && !o.decision.code && o.decision.action != AM_ACTION_DISCARD)
-        o.decision = unclean();
     am_log_message(id, e, &o.decision);
     bool otherwise = !o.decision.fault && am_policy_shadow(s->conf, e, &f, &o.decision, &other);
     if (otherwise)

@@ -319,6 +319,7 @@ static am_facts facts_of(am_message *m, const request *r, const am_eml *eml)
     for (size_t i = 0; eml && i < eml->header.n; i++)
         f.octets += eml->header.field[i].raw.n + 2;
     f.octets += eml ? eml->body.n : 0;
+    f.hides = eml && am_judge_hides(m, eml);
     am_facts_of_header(a, am_message_header(m), &f);
     return f;
 }

@@ -5,6 +5,7 @@
  * freed by am_judge_free. Callers: tools.
  */
 #include "tools/judge.h"
+#include "milter/strip.h"
 #include "tools/json.h"
 
 #include <errno.h>
@@ -37,10 +38,18 @@ void am_judge_feed(am_message *m, const am_eml *eml)
         am_message_body(m, eml->body.p, eml->body.n);
 }
 
+bool am_judge_hides(const am_message *m, const am_eml *eml)
+{
+    size_t i = am_message_header(m)->n;
+    while (i < eml->header.n && !am_strip_hides_results(eml->header.field[i].value))
+        i++;
+    return i < eml->header.n;
+}
+
 am_decision am_judge_decide(const am_conf *c, const am_evidence *e, const am_facts *f)
 {
     if (!e->hop.relayed && am_conf_skips(c, &e->ip, e->auth_user.n > 0))
-        return am_policy_accept("skipped");
+        return am_policy_skip(f);
     return am_policy_decide(c, e, f);
 }
 

@@ -22,6 +22,9 @@ void am_judge_free(am_judge *j);
 /* Header and body; the envelope comes first. */
 void am_judge_feed(am_message *m, const am_eml *eml);
 
+/* am_facts.hides: of the fields of `eml`, those that `m` did not keep. */
+bool am_judge_hides(const am_message *m, const am_eml *eml);
+
 /* What authmilld decides: am_policy_decide, unless it skips this client. */
 am_decision am_judge_decide(const am_conf *c, const am_evidence *e, const am_facts *f);
 

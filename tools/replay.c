@@ -88,8 +88,10 @@ static bool judge(request *q, column *c, const item *t, am_reported *out)
     feed(out->message, t->kept, t->eml, &t->envelope);
     out->evidence = t->kept->record ? am_record_finish(t->kept->record, out->message)
                                     : am_message_finish(out->message);
-    out->decision = am_judge_decide(c->judge.conf, out->evidence, &t->facts);
-    out->lacks = am_policy_lacks(c->judge.conf, &t->facts);
+    am_facts f = t->facts;
+    f.hides = t->kept->record ? f.hides : am_judge_hides(out->message, t->eml);
+    out->decision = am_judge_decide(c->judge.conf, out->evidence, &f);
+    out->lacks = am_policy_lacks(c->judge.conf, &f);
     am_results_options ro = am_judge_results(c->judge.conf, q->column[0].judge.conf->authserv_id);
     am_judge_tell_rule(&ro, &out->decision);
     out->field = am_judge_field(am_message_arena(out->message), out->evidence, &ro);

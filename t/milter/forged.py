@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """Over the milter protocol: forged Authentication-Results go, however they are spelt; foreign ones stay."""
 
+import json
 import os
 import random
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -12,6 +14,7 @@ from milterclient import Client, Daemon, applied  # noqa: E402
 from tap import build, diag, is_, ok  # noqa: E402
 
 build("authmilld")
+AUTHMILL = build("authmill")
 NAME = "Authentication-Results"
 FORGED = [
     " mx.here.example; spf=pass smtp.mailfrom=bank.example", "mx.here.example;none", "\tmx.here.example; dmarc=pass",
@@ -34,6 +37,11 @@ NEIGHBOURS = [
     ("Received", " from a by mx.here.example"),
 ]
 PLAIN = [("From", " a@bank.example"), ("Subject", " Authentication-Results: mx.here.example")]
+
+
+def authmill(*args):
+    p = subprocess.run([AUTHMILL, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, check=True)
+    return json.loads(p.stdout)
 
 
 def edits_of(d, fields):
@@ -142,4 +150,36 @@ def whole():
             test(d)
 
 
-tap.run(whole)
+def told_the_same():
+    """check, replay and explain know of such a message what authmilld does; a shadow of the same rules decides the same."""
+    more = 'decision-log { path = "{dir}/log" }\nlimits { fields = 100 }\n'
+    value = " a\r%s: mx.here.example; dmarc=pass" % NAME
+    for what, mode in (("", ""), (", monitored", "policy { mode = monitor }\n"), (", skipped", "skip = {submission}\n")):
+        fields = [PLAIN[0]] + [("X-%d" % i, " x") for i in range(100)] + [("Subject", value)]
+        with Daemon(CONF % ZONES + more + (mode or 'policy { shadow = "{dir}/same" }\n'),
+                    {"zone": zone(), "same": "limits { fields = 100 }\n"}) as d:
+            with Client(d.socket) as c:
+                c.negotiate()
+                c.connect(None)
+                c.envelope("x@bank.example", i="q1")
+                for field in fields:
+                    c.header(*field)
+                c.eoh()
+                c.body(b"x\r\n")
+                is_(c.eom()[1][0], "y", "beyond limits.fields: refused" + what)
+                c.quit()
+            d.process.terminate()
+            d.process.wait(20)
+            ok(not d.logged("shadow=", 0), "a shadow says so too")
+            mail = d.dir + "/mail"
+            with open(mail, "wb") as f:
+                f.write("".join("%s:%s\r\n" % field for field in fields).encode() + b"\r\nx\r\n")
+            told = authmill("check", "--config", d.conf, "--format", "json", mail)
+            is_((told["action"], told["why"]), ("reject", "hidden results"), "check" + what)
+            told = authmill("replay", "--config", d.conf, "--format", "json", mail)
+            is_(told["summary"]["actions"], [{"reject": 1}], "replay of the message" + what)
+            told = authmill("explain", "--config", d.conf, "--log", d.dir + "/log", "--format", "json", "q1")
+            is_((told["action"], told["why"], told["differences"]), ("reject", "hidden results", []), "explain" + what)
+
+
+tap.run(whole, told_the_same)
