@@ -196,11 +196,13 @@ static void finish_identifiers(am_message *m)
 
 /* MAIL FROM's domain may be slow, and have many questions: what DMARC asks of the author's is under
  * way meanwhile, and the questions of those who come later are kept. Where it is not under way, as
- * there was no room for early questions, half of the time is kept for it too. */
+ * there was no room for early questions or they have failed, half of the time is kept for it too.
+ */
 static void finish_aligned(am_message *m)
 {
     am_evidence *e = &m->evidence;
     am_dns_session *dns = m->context.dns;
+    am_dns_poll(dns);
     if (m->dkim)
         am_dkim_ask(m->dkim);
     if (e->author.status == AM_AUTHOR_ONE)

@@ -72,7 +72,7 @@ struct am_dns_session {
     unsigned waited;                  /* distinct questions */
     unsigned waits_left, starts_left; /* distinct questions; each has its own bound, so
                                          that early asking never changes a verdict */
-    bool turned_away;                 /* there was no room for a question asked early */
+    bool turned_away;                 /* am_dns_turned_away */
     bool full;                        /* waits_left was asked for when there were none */
     const char *fault;                /* NULL, or why we could not ask */
     unsigned follows_left;
@@ -346,18 +346,22 @@ static bool may_start(const am_dns_session *s)
     return s->starts_left && !(s->dns->flights && am_flights_crowded(s->dns->flights));
 }
 
+/* It failed, and goes out once more when it is waited for. */
+static bool is_due_again(const am_dns_session *s, const question *q)
+{
+    return s->dns->flights && !q->counted && q->answer && q->answer->pub.status == AM_DNS_TEMPFAIL;
+}
+
 static question *start(am_dns_session *s, am_str name, am_dns_type type)
 {
     am_qkey k;
     if (!am_qkey_make(&s->dns->seed, name, type, &k))
         return NULL;
     question *q = find(s, &k);
-    if (q)
+    bool late = q ? is_due_again(s, q) : !may_start(s);
+    s->turned_away = s->turned_away || late;
+    if (q || late)
         return q;
-    if (!may_start(s)) {
-        s->turned_away = true;
-        return NULL;
-    }
     s->starts_left--;
     return ask(s, &k);
 }
@@ -469,7 +473,7 @@ static void wait_for(am_dns_session *s, question *q)
  * gives back a failure that is young, so nobody is asked more often than without early asking. */
 static void ask_again(am_dns_session *s, question *q, const am_qkey *k)
 {
-    if (!s->dns->flights || !q->answer || q->answer->pub.status != AM_DNS_TEMPFAIL)
+    if (!is_due_again(s, q))
         return;
     give_back(s, q);
     ask_network(s, q, k);

@@ -121,8 +121,9 @@ void am_dns_turn(am_dns_session *s, am_turn *turn);
  * twice is asking once. */
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type);
 
-/* There was no room for a question that should have been asked early: the table is crowded, or the
- * session's own bound was met. It goes out when somebody waits for it. */
+/* A question that should have been asked early is not under way: there was no room, as the table is
+ * crowded or the session's own bound was met; or it was asked early before, and has failed. It goes
+ * out when somebody waits for it. */
 bool am_dns_turned_away(const am_dns_session *s);
 
 /* The same; and as soon as the answer is there, `fn` gets it, so that it can ask for what the
