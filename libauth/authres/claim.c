@@ -161,7 +161,8 @@ static bool same(am_arena *a, am_str candidate, ours *o)
         return false;
     if (am_str_ieq(candidate, o->flat) || am_str_ieq(candidate, o->domain))
         return true;
-    if (am_str_is_ascii(candidate))
+    /* A-labels are no fewer; one that is empty can stand at the end, for the root. */
+    if (am_str_is_ascii(candidate) || am_domain_labels(candidate) > am_domain_labels(o->domain) + 1)
         return false;
     o->doubt = o->doubt || o->left == 0;
     if (o->left == 0)

@@ -66,13 +66,15 @@ static bool to_alabels(am_arena *a, am_str in, am_str *out)
 {
     am_buf b = {.arena = a};
     for (bool more = true; more;) {
-        size_t dot = am_str_find(in, '.');
+        size_t dot = am_str_find(in, '.'), before = b.n;
         am_str label = am_str_cut(in, 0, dot);
         if (am_str_is_ascii(label))
             am_buf_str(&b, label);
         else if (!add_alabel(&b, label))
             return false;
         more = dot < in.n;
+        if (more && b.n == before) /* each takes time, and none is to be empty but the last */
+            return false;
         if (more)
             am_buf_char(&b, '.');
         in = am_str_cut(in, dot + 1, in.n);

@@ -263,6 +263,23 @@ static void large(void **state)
     }
 }
 
+/* A name of more labels than ours is not ours, and costs nothing; the root's is none. */
+static void more_labels(void **state)
+{
+    (void)state;
+    am_arena *a = am_arena_new(0);
+    am_buf b = {.arena = a};
+    am_buf_cstr(&b, " \"b\303\274cher.www.example.org");
+    for (int i = 0; i < 12; i++)
+        am_buf_cstr(&b, " x");
+    am_buf_cstr(&b, "\" (a); none");
+    want_claim("two more", am_buf_get(&b), AM_STR("xn--bcher-kva.example"), OTHER);
+    want_claim("as many", am_buf_get(&b), AM_STR("xn--bcher-kva.www.example.net"), UNKNOWN);
+    want_claim("an empty one", AM_STR(" b\303\274cher.example.\357\270\217; none"),
+        AM_STR("xn--bcher-kva.example"), OURS); /* U+FE0F is nothing */
+    am_arena_free(a);
+}
+
 /* Each candidate with U-labels costs time: not many are looked at. */
 static void many_u_labels(void **state)
 {
@@ -320,6 +337,7 @@ int main(void)
         cmocka_unit_test(spellings),
         cmocka_unit_test(our_forms),
         cmocka_unit_test(large),
+        cmocka_unit_test(more_labels),
         cmocka_unit_test(many_u_labels),
         cmocka_unit_test(out_of_memory),
         cmocka_unit_test(attacks),
