@@ -21,6 +21,7 @@ enum {
     WAIT_MS = 20000,
     QUESTIONS = 150,
     TELL_MS = 2000,
+    WANTS = 3, /* times that an answer may land before it is waited for */
 };
 
 /* Answers that nobody asked for: for what is not asked. */
@@ -451,8 +452,6 @@ static void wait_for(am_dns_session *s, question *q)
     int64_t from = am_now(), now = from, until = from + spare_time(s);
     bool more = true;
     am_dns_poll(s);
-    if (q->flight)
-        am_flight_want(q->flight);
     am_turn *turn = q->answer ? NULL : s->turn;
     am_turn_end(turn);
     while (!q->answer && more) {
@@ -479,6 +478,15 @@ static void ask_again(am_dns_session *s, question *q, const am_qkey *k)
     ask_network(s, q, k);
 }
 
+/* There is room for its answer from now on. One that has landed may have found none. */
+static void want(am_dns_session *s, question *q, const am_qkey *k)
+{
+    for (int i = 0; i < WANTS && q->flight && am_flight_want(q->flight); i++) {
+        collect(s);
+        ask_again(s, q, k);
+    }
+}
+
 /* The question, waited for from now on. NULL: there are too many of them, or no memory. */
 static question *count(am_dns_session *s, question *q, const am_qkey *k)
 {
@@ -492,6 +500,7 @@ static question *count(am_dns_session *s, question *q, const am_qkey *k)
         s->fault = "out of memory";
     if (!q)
         return NULL;
+    want(s, q, k);
     q->counted = true;
     s->waits_left--;
     s->waited++;

@@ -84,9 +84,14 @@ bool am_flights_crowded(const am_flights *t)
            atomic_load(&t->octets) >= AM_FLIGHTS_OCTETS;
 }
 
-void am_flight_want(am_flight *f)
+bool am_flight_want(am_flight *f)
 {
+    shard *s = shard_of(f);
+    pthread_mutex_lock(&s->lock);
     atomic_store(&f->wanted, true);
+    bool landed = f->landed;
+    pthread_mutex_unlock(&s->lock);
+    return landed;
 }
 
 bool am_flight_wanted(const am_flight *f)
@@ -215,6 +220,16 @@ bool am_flight_landed(am_flight *f, am_answer **x)
     return landed;
 }
 
+/* Many may have taken off while there was room for their answers. */
+static am_answer *in_bounds(const am_flight *f, am_answer *x)
+{
+    if (!x || x->bytes <= AM_FLIGHTS_SMALL || am_flight_wanted(f) ||
+        atomic_load(&f->table->octets) + x->bytes <= AM_FLIGHTS_OCTETS)
+        return x;
+    am_answer_unref(x);
+    return am_answer_ours("too many answers that nobody waits for");
+}
+
 void am_flight_land(am_flight *f, am_answer *x)
 {
     shard *s = shard_of(f);
@@ -224,6 +239,7 @@ void am_flight_land(am_flight *f, am_answer *x)
     atomic_fetch_sub(&f->table->flying, 1);
     if (x && !x->ours)
         am_cache_put(f->table->cache, &f->key, x, am_now());
+    x = in_bounds(f, x);
     atomic_fetch_add(&f->table->octets, x ? x->bytes : 0);
     f->answer = x;
     f->landed = true;

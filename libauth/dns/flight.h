@@ -43,13 +43,15 @@ typedef struct am_flight {
 enum {
     AM_FLIGHTS_MAX = 20000,       /* at one time; more than that fail at once */
     AM_FLIGHTS_OCTETS = 64 << 20, /* of answers that have landed and were not yet taken by all */
+    AM_FLIGHTS_SMALL = 4096,      /* octets of an answer that has room beyond */
 };
 
 /* Half of them are in flight, or so many octets have landed: no more are asked early, so that there
  * is room for those that are waited for. */
 bool am_flights_crowded(const am_flights *t);
 
-void am_flight_want(am_flight *f);
+/* Somebody waits for it, so that there is room for its answer. True: it has landed before. */
+bool am_flight_want(am_flight *f);
 bool am_flight_wanted(const am_flight *f);
 
 /* Answers go into `cache`, which must live longer. NULL: out of memory. */
@@ -74,7 +76,8 @@ bool am_flight_landed(am_flight *f, am_answer **x);
 void am_flight_listen(am_flight *f, am_ear *ear, am_bell *bell);
 void am_flight_unlisten(am_flight *f, am_ear *ear);
 
-/* The answer is there: cached, given to all who wait. Takes the references to
+/* The answer is there: cached, given to all who wait. One that nobody waits for and that has no
+ * room (AM_FLIGHTS_OCTETS) is cached alone: it lands as a failure of ours. Takes the references to
  * x (NULL: out of memory) and the engine's to f. Engine only. */
 void am_flight_land(am_flight *f, am_answer *x);
 

@@ -219,6 +219,42 @@ static void flights_are_bounded(void **state)
     am_cache_free(c);
 }
 
+/* Many may be in flight when there is still room: what lands is bounded all the same. Small answers
+ * always have room, and so have those that somebody waits for. */
+static void what_lands_is_bounded(void **state)
+{
+    (void)state;
+    enum { BIG = 100000, MANY = 2 * AM_FLIGHTS_OCTETS / BIG };
+    am_cache *c = am_cache_new(1 << 20);
+    am_flights *t = am_flights_new(c);
+    am_flight **f = calloc(MANY, sizeof(am_flight *));
+    am_answer *x;
+    char name[16];
+    size_t held = 0;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "n%d", i);
+        am_qkey k = key(name, AM_DNS_TXT);
+        assert_int_equal(am_flights_join(t, &k, &x, &f[i]), AM_JOIN_FRESH);
+    }
+    am_flight_want(f[MANY - 2]);
+    for (int i = 0; i < MANY; i++) {
+        am_flight_land(f[i], am_answer_new(AM_DNS_DATA, 0, i < MANY - 1 ? BIG : 1000));
+        assert_true(am_flight_landed(f[i], &x));
+        held += x->bytes;
+        if (i < MANY / 2 - 10 || i >= MANY - 2)
+            want_int("data", x->pub.status, AM_DNS_DATA);
+        am_answer_unref(x);
+    }
+    assert_in_range(held, AM_FLIGHTS_OCTETS - BIG, AM_FLIGHTS_OCTETS + 3 * BIG);
+    assert_true(am_flight_want(f[0]));
+    for (int i = 0; i < MANY; i++)
+        am_flight_unref(f[i]);
+    assert_false(am_flights_crowded(t));
+    free(f);
+    am_flights_free(t);
+    am_cache_free(c);
+}
+
 /* ---- Servers ---- */
 
 static void describe(const am_servers *s, char *out, size_t room)
@@ -371,6 +407,7 @@ int main(void)
         cmocka_unit_test(memory_is_bounded),
         cmocka_unit_test(threads_meet),
         cmocka_unit_test(flights_are_bounded),
+        cmocka_unit_test(what_lands_is_bounded),
         cmocka_unit_test(resolv_conf),
         cmocka_unit_test(named_servers),
         cmocka_unit_test(other_servers),

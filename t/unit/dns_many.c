@@ -339,6 +339,47 @@ static void nobody_takes_the_answers(void **state)
     stop_server(s);
 }
 
+/* Many are in flight before the last octets are taken. What then has no room is asked for again,
+ * or cached, when it is waited for. */
+static void many_land_at_once(void **state)
+{
+    (void)state;
+    enum { FIRST = 600, BURST = 100 };
+    server *s = start_server(answer_big, NULL);
+    net n = open_net(3000, 0, s->address, NULL);
+    crowd c;
+    begin_crowd(&c, n.dns);
+    am_arena *a = am_arena_new(0);
+    am_dns_limits limits = {.questions = FIRST, .wait_ms = 120000};
+    am_dns_session *other = am_dns_begin(n.dns, a, &limits, NULL);
+    for (int i = 0; i < FIRST; i++) {
+        am_str name = name_of(&c, i / NAMES, i % NAMES);
+        am_dns_start(c.session[i / NAMES], name, AM_DNS_MX);
+        am_dns_wait(other, "t", "t", name, AM_DNS_MX);
+    }
+    for (int i = 0; i < BURST; i++)
+        am_dns_start(n.session, name_of(&c, STRANGERS - 1, i), AM_DNS_MX);
+    wait_until(&s->count, FIRST + BURST);
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL); /* nobody looks meanwhile */
+    int without = 0;
+    for (int i = 0; i < BURST; i++) {
+        am_str name = name_of(&c, STRANGERS - 1, i);
+        const am_dns_answer *x = am_dns_peek(n.session, name, AM_DNS_MX);
+        without += x && x->status == AM_DNS_TEMPFAIL;
+    }
+    assert_in_range(without, 1, BURST);
+    for (int i = 0; i < BURST; i++) {
+        am_str name = name_of(&c, STRANGERS - 1, i);
+        want_int("hosts", am_dns_wait(n.session, "t", "t", name, AM_DNS_MX)->n, 101);
+    }
+    assert_null(am_dns_fault(n.session));
+    am_dns_end(other);
+    am_arena_free(a);
+    end_crowd(&c);
+    close_net(&n);
+    stop_server(s);
+}
+
 /* Early questions take half of the room, so that there is some for those that are waited for. */
 static void the_table_is_full(void **state)
 {
@@ -497,6 +538,7 @@ int main(void)
         cmocka_unit_test(many_over_tcp),
         cmocka_unit_test(connections_hang),
         cmocka_unit_test(nobody_takes_the_answers),
+        cmocka_unit_test(many_land_at_once),
         cmocka_unit_test(the_table_is_full),
         cmocka_unit_test(a_crowd_hides_no_author),
         cmocka_unit_test(an_early_failure_hides_no_author),
