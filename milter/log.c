@@ -1,9 +1,10 @@
 /*
  * log: one line a message, and a line for everything unusual.
  *
- * For: supervisor and worker. Waits: as long as syslog(3) does. Standard error is never waited for:
- * lines that a reader who stopped has no room for are lost, and counted. Memory: the stack.
- * Callers: any thread; am_log_open before there are several.
+ * For: supervisor and worker. Waits: as long as syslog(3) does. Who reads standard error and is
+ * busy is waited for, a second at most; one who has lost a line is not, until there is room for
+ * lines again, and what was lost is counted. Memory: the stack. Callers: any thread; am_log_open
+ * before there are several.
  *
  * Nothing from outside reaches the log but through am_log_text.
  */
@@ -20,9 +21,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { LINE = 6000, DKIMS = 4 }; /* octets of a line: all that add() may have to say of a message */
+enum {
+    LINE = 6000, /* octets: all that add() may have to say of a message */
+    DKIMS = 4,
+    PATIENCE_MS = 1000, /* with whoever reads standard error, for one line */
+};
 
 static struct {
     am_log_to to;
@@ -72,15 +78,33 @@ static size_t put_some(const char *p, size_t n)
     return done >= 0 ? (size_t)done : errno == EAGAIN ? 0 : n;
 }
 
-/* The same. A pipe that says it has room has it for PIPE_BUF octets. */
+static int64_t clock_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* A reader who is busy is waited for, one who has lost a line is not. `until`: 0 before the first
+ * wait for a line. False: in vain. */
+static bool await_room(int64_t *until)
+{
+    struct pollfd room = {.fd = out.fd, .events = POLLOUT};
+    int64_t now = clock_ms();
+    if (*until == 0)
+        *until = now + PATIENCE_MS;
+    return out.lost == 0 && now < *until && poll(&room, 1, (int)(*until - now)) != 0;
+}
+
+/* Octets that there was room for in time. A pipe that says it has room has it for PIPE_BUF. */
 static size_t put(const char *p, size_t n)
 {
-    size_t most = out.waits ? PIPE_BUF : n, done = 0, part, wanted;
+    size_t most = out.waits ? PIPE_BUF : n, done = 0, part;
+    int64_t until = 0;
     do {
-        wanted = n - done < most ? n - done : most;
-        part = put_some(p + done, wanted);
+        part = put_some(p + done, n - done < most ? n - done : most);
         done += part;
-    } while (part == wanted && done < n);
+    } while (done < n && (part > 0 || await_room(&until)));
     return done;
 }
 

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -214,6 +215,60 @@ def signals_for_all():
             ok(not d.logged("died", 0), "nobody died")
 
 
+class Logger:
+    """authmilld in a directory of its own, its standard error a pipe of which `log` is read; `err` is left open."""
+
+    def __init__(self, foreign=False):
+        self.room = tempfile.TemporaryDirectory(prefix="authmill-t.")
+        here = self.room.name
+        self.socket = "unix:" + here + "/s"
+        for name, text in (("zone", ZONE), ("c", 'socket = "%s"\n' % self.socket + conf())):
+            with open(os.path.join(here, name), "w") as f:
+                f.write(text.replace("{dir}", here))
+        os.chmod(here, 0o755)
+        self.log, self.err = os.pipe()
+        how = not_ours(self.err) if foreign else []
+        self.process = subprocess.Popen(how + [AUTHMILLD, "-c", here + "/c"], stdin=subprocess.DEVNULL, stderr=self.err,
+                                        start_new_session=True)
+
+    def workers(self):
+        with open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)) as f:
+            return f.read().split()
+
+    def send(self, messages, sender):
+        """How many were judged within five seconds each."""
+        good = 0
+        try:
+            with Client(self.socket, 5) as c:
+                c.negotiate()
+                c.connect("192.0.2.1")
+                for _ in range(messages):
+                    good += c.message(MESSAGE, sender)[1][0] == "a"
+                c.quit()
+        except (OSError, Gone):
+            pass
+        return good
+
+    def rest(self):
+        """It ends; what is still to be read of its log."""
+        os.close(self.err)
+        self.process.terminate()
+        with os.fdopen(self.log, "rb") as rest:
+            text = rest.read().decode()
+        is_(self.process.wait(20), 0, "SIGTERM ends it")
+        return text
+
+    def __enter__(self):
+        until(lambda: self.send(1, "first@example.org") and self.workers())
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.room.cleanup()
+
+
 def not_ours(pipe):
     """A pipe that nobody opens anew, as if somebody else had made it; how to start a program that cannot either."""
     os.fchmod(pipe, 0)
@@ -224,91 +279,62 @@ def nobody_reads():
     """A reader of standard error that stopped stops no mail, whoever made the pipe."""
     count = 400
     for whose in ("ours", "somebody else's"):
-        with tempfile.TemporaryDirectory(prefix="authmill-t.") as here:
-            with open(here + "/zone", "w") as f:
-                f.write(ZONE)
-            with open(here + "/c", "w") as f:
-                f.write(('socket = "unix:{dir}/s"\n' + conf()).replace("{dir}", here))
-            os.chmod(here, 0o755)
-            log, err = os.pipe()
-            how = [] if whose == "ours" else not_ours(err)
-            p = subprocess.Popen(how + [AUTHMILLD, "-c", here + "/c"], stdin=subprocess.DEVNULL, stderr=err,
-                                 start_new_session=True)
-            os.close(err)
+        with Logger(whose != "ours") as d:
+            begin = time.monotonic()
+            is_(d.send(count, "a" * 200 + "@example.org"), count,
+                "messages that are judged while nobody reads the log, a pipe that is " + whose)
+            took = time.monotonic() - begin
+            ok(took < 8, "a second is waited for room once, not for each: %.1f s" % took)
+            os.read(d.log, 1 << 20)
+            d.send(1, "last@example.org")
+            read = d.rest()
+            like(read[-2000:], r"\n?authmilld\[\d+\]: log: \d+ lines were lost", "what was lost is counted")
+            like(read[-2000:], r"(?m)^authmilld\[\d+\]: \S+: .*from=<last@example\.org>", "and then the log goes on")
 
-            def send(messages, sender):
-                good = 0
-                try:
-                    with Client("unix:" + here + "/s", 5) as c:
-                        c.negotiate()
-                        c.connect("192.0.2.1")
-                        for _ in range(messages):
-                            good += c.message(MESSAGE, sender)[1][0] == "a"
-                        c.quit()
-                except (OSError, Gone):
-                    pass
-                return good
 
-            try:
-                until(lambda: send(1, "first@example.org"))
-                is_(send(count, "a" * 200 + "@example.org"), count,
-                    "messages that are judged while nobody reads the log, a pipe that is " + whose)
-                read = os.read(log, 1 << 20)
-                send(1, "last@example.org")
-                p.terminate()
-                is_(p.wait(20), 0, "SIGTERM ends it")
-                with os.fdopen(log, "rb") as rest:
-                    read += rest.read()
-                like(read.decode()[-2000:], r"\n?authmilld\[\d+\]: log: \d+ lines were lost", "what was lost is counted")
-                like(read.decode()[-2000:], r"(?m)^authmilld\[\d+\]: \S+: .*from=<last@example\.org>", "and then the log goes on")
-            finally:
-                if p.poll() is None:
-                    p.kill()
-                    p.wait()
+def slow_reader():
+    """A reader who is slower than mail, but reads, loses nothing."""
+    count = 400
+    for whose in ("ours", "somebody else's"):
+        with Logger(whose != "ours") as d:
+            text, over = [], threading.Event()
+
+            def read():
+                while not over.wait(0.05):
+                    text.append(os.read(d.log, 16384).decode())
+
+            reader = threading.Thread(target=read)
+            reader.start()
+            is_(d.send(count, "b" * 60 + "@example.org"), count, "messages, and a slow reader of a pipe that is " + whose)
+            over.set()
+            d.send(1, "last@example.org")
+            reader.join()
+            lines = ("".join(text) + d.rest()).splitlines()
+            is_(sum("from=<bbb" in line and "action=accept" in line for line in lines), count, "a line each")
+            ok(not any("lost" in line for line in lines), "none is lost")
 
 
 def lost_once():
     """Lines that the supervisor lost are counted by it alone, not by the workers that it starts as well."""
-    with tempfile.TemporaryDirectory(prefix="authmill-t.") as here:
-        with open(here + "/zone", "w") as f:
-            f.write(ZONE)
-        with open(here + "/c", "w") as f:
-            f.write(('socket = "unix:{dir}/s"\n' + conf()).replace("{dir}", here))
-        os.chmod(here, 0o755)
-        log, err = os.pipe()
-        os.set_blocking(err, False)
-        p = subprocess.Popen([AUTHMILLD, "-c", here + "/c"], stdin=subprocess.DEVNULL, stderr=err, start_new_session=True)
-
-        def workers():
-            with open("/proc/%d/task/%d/children" % (p.pid, p.pid)) as f:
-                return f.read().split()
-
-        try:
-            until(lambda: os.path.exists(here + "/s") and workers())
-            for octets in (4096, 1):
-                try:
-                    while True:
-                        os.write(err, b"x" * octets)
-                except BlockingIOError:
-                    pass
-            for _ in range(2):
-                old = workers()
-                p.send_signal(signal.SIGHUP)
-                ok(until(lambda: len(workers()) == 1 and workers() != old), "a reload that the log has no room for")
-            os.read(log, 1 << 20)
-            session("unix:" + here + "/s", MESSAGE, "192.0.2.1", "mx.example.org", "a@example.org")
-            last = workers()[0]
-            p.terminate()
-            is_(p.wait(20), 0, "SIGTERM ends it")
-            os.close(err)
-            with os.fdopen(log, "rb") as rest:
-                read = rest.read().decode()
-            is_(re.findall(r"authmilld\[(\d+)\]: log: \d+ lines were lost", read), [str(p.pid)], "who counts what was lost")
-            like(read[-2000:], r"authmilld\[%s\]: .*action=accept" % last, "the last worker has lost none")
-        finally:
-            if p.poll() is None:
-                p.kill()
-                p.wait()
+    with Logger() as d:
+        filler = os.open("/proc/self/fd/%d" % d.err, os.O_WRONLY | os.O_NONBLOCK)
+        for octets in (4096, 1):
+            try:
+                while True:
+                    os.write(filler, b"x" * octets)
+            except BlockingIOError:
+                pass
+        os.close(filler)
+        for _ in range(2):
+            old = d.workers()
+            d.process.send_signal(signal.SIGHUP)
+            ok(until(lambda: len(d.workers()) == 1 and d.workers() != old), "a reload that the log has no room for")
+        os.read(d.log, 1 << 20)
+        session(d.socket, MESSAGE, "192.0.2.1", "mx.example.org", "a@example.org")
+        last = d.workers()[0]
+        read = d.rest()
+        is_(re.findall(r"authmilld\[(\d+)\]: log: \d+ lines were lost", read), [str(d.process.pid)], "who counts what was lost")
+        like(read[-2000:], r"authmilld\[%s\]: .*action=accept" % last, "the last worker has lost none")
 
 
 def closed_streams():
@@ -648,4 +674,4 @@ def inherited():
 
 tap.run(options, checks, starts, sockets_in_the_way, reloads, refuses_to_reload, what_needs_no_restart, pid_files, many_reloads,
         worker_dies, drains, in_the_background, supervisor_dies, over_tcp, inherited, log_follows, signals_for_all,
-        nobody_reads, lost_once, closed_streams, foreign_socket, a_drainer_dies)
+        nobody_reads, slow_reader, lost_once, closed_streams, foreign_socket, a_drainer_dies)
