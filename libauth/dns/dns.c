@@ -21,7 +21,6 @@ enum {
     WAIT_MS = 20000,
     QUESTIONS = 150,
     TELL_MS = 2000,
-    WANTS = 3, /* times that an answer may land before it is waited for */
 };
 
 /* Answers that nobody asked for: for what is not asked. */
@@ -53,7 +52,7 @@ typedef struct question {
     struct question *next;
     uint64_t hash;
     am_dns_type type;
-    bool counted; /* somebody waited for it */
+    bool counted; /* the session waits for it, or has */
     bool failed;  /* it was answered with TEMPFAIL */
     uint8_t n;
     char name[];
@@ -265,7 +264,7 @@ static void ask_network(am_dns_session *s, question *q, const am_qkey *k)
 {
     am_dns *d = s->dns;
     am_answer *x = NULL;
-    switch (am_flights_join(d->flights, k, &x, &q->flight)) {
+    switch (am_flights_join(d->flights, k, q->counted, &x, &q->flight)) {
     case AM_JOIN_CACHED:
         tally(&d->cached, q);
         settle(s, q, x);
@@ -297,13 +296,14 @@ static question *find(const am_dns_session *s, const am_qkey *k)
 }
 
 /* A question that is new to the session goes out. NULL: out of memory. */
-static question *ask(am_dns_session *s, const am_qkey *k)
+static question *ask(am_dns_session *s, const am_qkey *k, bool counted)
 {
     question *q = am_arena_alloc(s->arena, sizeof *q + k->n);
     if (!q)
         return NULL;
     q->hash = k->hash;
     q->type = k->type;
+    q->counted = counted;
     q->n = k->n;
     memcpy(q->name, k->name, k->n);
     *s->end = q;
@@ -364,7 +364,7 @@ static question *start(am_dns_session *s, am_str name, am_dns_type type)
     if (q || late)
         return q;
     s->starts_left--;
-    return ask(s, &k);
+    return ask(s, &k, false);
 }
 
 void am_dns_start(am_dns_session *s, am_str name, am_dns_type type)
@@ -468,22 +468,18 @@ static void wait_for(am_dns_session *s, question *q)
     am_turn_begin(turn);
 }
 
-/* A failure that was got early may have passed: asked now, the question may be answered. The cache
- * gives back a failure that is young, so nobody is asked more often than without early asking. */
-static void ask_again(am_dns_session *s, question *q, const am_qkey *k)
-{
-    if (!is_due_again(s, q))
-        return;
-    give_back(s, q);
-    ask_network(s, q, k);
-}
-
-/* There is room for its answer from now on. One that has landed may have found none. */
+/* Asked early, waited for from now on. A failure that was got early may have passed: asked now, the
+ * question may be answered. The cache gives back a failure that is young, so nobody is asked more
+ * often than without early asking. */
 static void want(am_dns_session *s, question *q, const am_qkey *k)
 {
-    for (int i = 0; i < WANTS && q->flight && am_flight_want(q->flight); i++) {
+    if (q->flight && am_flight_want(q->flight)) /* it may have landed where there was no room */
         collect(s);
-        ask_again(s, q, k);
+    bool again = is_due_again(s, q);
+    q->counted = true;
+    if (again) {
+        give_back(s, q);
+        ask_network(s, q, k);
     }
 }
 
@@ -495,13 +491,11 @@ static question *count(am_dns_session *s, question *q, const am_qkey *k)
         return NULL;
     }
     if (q)
-        ask_again(s, q, k);
-    else if (!(q = ask(s, k)))
+        want(s, q, k);
+    else if (!(q = ask(s, k, true)))
         s->fault = "out of memory";
     if (!q)
         return NULL;
-    want(s, q, k);
-    q->counted = true;
     s->waits_left--;
     s->waited++;
     return q;

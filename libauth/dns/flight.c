@@ -112,7 +112,7 @@ static am_join take_off(am_flights *t, const am_qkey *k, am_flight **at, am_flig
     return AM_JOIN_FRESH;
 }
 
-am_join am_flights_join(am_flights *t, const am_qkey *k, am_answer **x, am_flight **f)
+am_join am_flights_join(am_flights *t, const am_qkey *k, bool wanted, am_answer **x, am_flight **f)
 {
     *f = NULL;
     *x = am_cache_get(t->cache, k, am_now());
@@ -130,6 +130,8 @@ am_join am_flights_join(am_flights *t, const am_qkey *k, am_answer **x, am_fligh
         *x = am_cache_get(t->cache, k, am_now());
         how = *x ? AM_JOIN_CACHED : take_off(t, k, at, f);
     }
+    if (*f && wanted)
+        atomic_store(&(*f)->wanted, true);
     pthread_mutex_unlock(&s->lock);
     return how;
 }

@@ -66,7 +66,8 @@ typedef enum am_join {
     AM_JOIN_NOMEM,
 } am_join;
 
-am_join am_flights_join(am_flights *t, const am_qkey *k, am_answer **x, am_flight **f);
+/* `wanted`: as am_flight_want, from the start. */
+am_join am_flights_join(am_flights *t, const am_qkey *k, bool wanted, am_answer **x, am_flight **f);
 
 /* True: the answer is there: *x is a reference, or NULL: out of memory. */
 bool am_flight_landed(am_flight *f, am_answer **x);

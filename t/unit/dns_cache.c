@@ -153,7 +153,7 @@ static void meet(crowd *w, int i)
     am_qkey k = key(name, AM_DNS_A);
     am_answer *x = NULL;
     am_flight *f = NULL;
-    am_join how = am_flights_join(w->flights, &k, &x, &f);
+    am_join how = am_flights_join(w->flights, &k, false, &x, &f);
     if (how == AM_JOIN_FRESH) {
         am_answer *fresh = am_answer_new(AM_DNS_NODATA, 0, 0);
         fresh->pub.ttl = 100;
@@ -200,18 +200,18 @@ static void flights_are_bounded(void **state)
     for (int i = 0; i < AM_FLIGHTS_MAX; i++) {
         snprintf(name, sizeof name, "n%d", i);
         am_qkey k = key(name, AM_DNS_A);
-        assert_int_equal(am_flights_join(t, &k, &x, &f[i]), AM_JOIN_FRESH);
+        assert_int_equal(am_flights_join(t, &k, false, &x, &f[i]), AM_JOIN_FRESH);
     }
     am_qkey k = key("one-more", AM_DNS_A);
     am_flight *more;
-    assert_int_equal(am_flights_join(t, &k, &x, &more), AM_JOIN_FULL);
+    assert_int_equal(am_flights_join(t, &k, false, &x, &more), AM_JOIN_FULL);
     for (int i = 0; i < AM_FLIGHTS_MAX; i++) {
         am_flight_land(f[i], NULL);
         assert_true(am_flight_landed(f[i], &x));
         assert_null(x); /* landed without memory */
         am_flight_unref(f[i]);
     }
-    assert_int_equal(am_flights_join(t, &k, &x, &more), AM_JOIN_FRESH);
+    assert_int_equal(am_flights_join(t, &k, false, &x, &more), AM_JOIN_FRESH);
     am_flight_land(more, NULL);
     am_flight_unref(more);
     free(f);
@@ -234,18 +234,22 @@ static void what_lands_is_bounded(void **state)
     for (int i = 0; i < MANY; i++) {
         snprintf(name, sizeof name, "n%d", i);
         am_qkey k = key(name, AM_DNS_TXT);
-        assert_int_equal(am_flights_join(t, &k, &x, &f[i]), AM_JOIN_FRESH);
+        assert_int_equal(am_flights_join(t, &k, i == MANY - 2, &x, &f[i]), AM_JOIN_FRESH);
+        if (i == MANY - 3) {
+            assert_int_equal(am_flights_join(t, &k, true, &x, &f[i]), AM_JOIN_JOINED);
+            am_flight_unref(f[i]);
+        }
     }
-    am_flight_want(f[MANY - 2]);
+    assert_false(am_flight_want(f[MANY - 4]));
     for (int i = 0; i < MANY; i++) {
         am_flight_land(f[i], am_answer_new(AM_DNS_DATA, 0, i < MANY - 1 ? BIG : 1000));
         assert_true(am_flight_landed(f[i], &x));
         held += x->bytes;
-        if (i < MANY / 2 - 10 || i >= MANY - 2)
+        if (i < MANY / 2 - 10 || i >= MANY - 4)
             want_int("data", x->pub.status, AM_DNS_DATA);
         am_answer_unref(x);
     }
-    assert_in_range(held, AM_FLIGHTS_OCTETS - BIG, AM_FLIGHTS_OCTETS + 3 * BIG);
+    assert_in_range(held, AM_FLIGHTS_OCTETS - BIG, AM_FLIGHTS_OCTETS + 5 * BIG);
     assert_true(am_flight_want(f[0]));
     for (int i = 0; i < MANY; i++)
         am_flight_unref(f[i]);

@@ -822,7 +822,7 @@ static am_answer *ask_far(am_engine *e, am_flights *f, const am_seed *seed, cons
     am_answer *x = NULL;
     am_flight *flight = NULL;
     assert_true(am_qkey_make(seed, am_str_of(name), AM_DNS_TXT, &k));
-    assert_int_equal(am_flights_join(f, &k, &x, &flight), AM_JOIN_FRESH);
+    assert_int_equal(am_flights_join(f, &k, false, &x, &flight), AM_JOIN_FRESH);
     am_engine_ask(e, flight);
     assert_true(lands(flight, &x));
     am_flight_unref(flight);
