@@ -22,6 +22,8 @@ import tempfile
 import threading
 import time
 
+import tap
+
 ACTIONS = 0x1FF
 STEPS = 0x1FFFFF
 LEADSPC = 1 << 20
@@ -363,9 +365,23 @@ class Daemon:
                     return int(line.split()[1])
         raise KeyError(key)
 
+    def descriptors(self, pid):
+        """How many it has open; with a sanitizer without pipes, by which that asks for names."""
+        links = []
+        for entry in os.scandir("/proc/%d/fd" % pid):
+            try:
+                links.append(os.readlink(entry.path))
+            except FileNotFoundError:
+                pass
+        return sum(not (link.startswith("pipe:") and self.sanitized(pid)) for link in links)
+
     def sanitized(self, pid):
         """Built with AddressSanitizer or ThreadSanitizer: its memory says nothing then."""
         return self.status(pid, "VmSize") > 1 << 30
+
+    def complaints(self):
+        """What sanitizers said of authmilld."""
+        return [line for line in self.log if "anitizer:" in line or "runtime error" in line]
 
     def logged(self, part, wait=5):
         """Waits until `part` stands in the log; the line, or None."""
@@ -394,3 +410,6 @@ class Daemon:
             self.reader.join(2)
             p.stdout.close()
         shutil.rmtree(self.dir, ignore_errors=True)
+        if self.complaints():
+            tap.ok(False, "a sanitizer has no word")
+            tap.diag("".join(line for line in self.log if "QUEUEID" not in line)[:20000])

@@ -38,8 +38,7 @@ class Checked(Daemon):
 
     def __exit__(self, *e):
         super().__exit__(*e)
-        noise = [line for line in self.log if "anitizer:" in line or "runtime error" in line]
-        if not self.killed and (self.process.returncode or noise):
+        if not self.killed and self.process.returncode:
             ok(False, "authmilld ended with status %d" % self.process.returncode)
             tap.diag("".join(self.log))
 

@@ -85,7 +85,7 @@ def recovered(d, what):
 
 def resources(d):
     worker = d.workers()[0]
-    return d.status(worker, "VmRSS"), len(os.listdir("/proc/%d/fd" % worker))
+    return d.status(worker, "VmRSS"), d.descriptors(worker)
 
 
 @functools.lru_cache

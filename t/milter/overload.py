@@ -189,7 +189,7 @@ def closing():
     with daemon("limits { sessions = 20 }\n") as d:
         pid = d.workers()[0]
         judged(d.socket)
-        before = len(os.listdir("/proc/%d/fd" % pid))
+        before = d.descriptors(pid)
         for k in range(120):
             c = opened(d)
             steps = [lambda: c.connect("192.0.2.1"), lambda: c.helo("x.example"), lambda: c.envelope("a@b.example"),
@@ -197,7 +197,7 @@ def closing():
             for step in steps[:k % 8]:
                 step()
             c.close()
-        ok(wait_for(lambda: len(os.listdir("/proc/%d/fd" % pid)) <= before, 10), "no descriptor is left")
+        ok(wait_for(lambda: d.descriptors(pid) <= before, 10), "no descriptor is left")
         kept = []
         ok(wait_for(lambda: fill(d, kept) >= 20, 10), "and no place is lost")
         for c in kept:

@@ -85,7 +85,7 @@ def until(good, seconds):
 
 
 def noise(d):
-    return [line for line in d.log if "anitizer:" in line or "runtime error" in line or "died" in line or "ended with" in line]
+    return d.complaints() + [line for line in d.log if "died" in line or "ended with" in line]
 
 
 def under_load():
