@@ -36,7 +36,7 @@ typedef struct am_flight {
     atomic_uint refs;
     am_ear *ears;
     bool landed;
-    atomic_bool wanted; /* somebody has waited for it */
+    atomic_bool wanted; /* somebody waits for it, or has */
     am_answer *answer;  /* a reference; NULL though landed: out of memory */
 } am_flight;
 
